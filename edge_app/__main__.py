@@ -1,0 +1,56 @@
+"""Start the app: `python -m edge_app`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from edge_app.app import create_app
+from edge_app.errors import EdgeError
+from edge_app.predictor import Predictor
+from edge_app.server import make_server
+from edge_app.settings import parse_settings
+
+logger = logging.getLogger("edge_app")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit code: 0 after an orderly end, 2 when the app must not or cannot start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        settings = parse_settings(arguments)
+        predictor = Predictor(
+            settings.bundle_dir, settings.device, settings.threads, settings.max_pixels
+        )
+        server = make_server(create_app(settings, predictor), settings)
+    except EdgeError as error:
+        logger.error("Fracture Edge cannot start. %s", error)
+        return 2
+    logger.info(
+        "Fracture Edge is ready at http://localhost:%d (model %s %s, device %s). Stop it with Ctrl-C.",
+        settings.port,
+        predictor.manifest.name,
+        predictor.manifest.version,
+        predictor.device,
+    )
+    server.run()
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The Flask app, put together from what it is given."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Protocol
+
+from flask import Flask, Request
+
+from edge_app.bundle import Manifest
+from edge_app.predictor import Prediction
+from edge_app.routes import api, errors, page
+from edge_app.security import protect
+from edge_app.server import BODY_ALLOWANCE_BYTES
+from edge_app.settings import Settings
+from edge_app.store import ResultStore
+
+
+class PredictorLike(Protocol):
+    """What the app needs of a predictor."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known about the model."""
+
+    @property
+    def device(self) -> str:
+        """The device really in use."""
+
+    def predict(self, data: bytes) -> Prediction:
+        """Judge one picture."""
+
+
+class MemoryRequest(Request):
+    """A request whose uploaded files stay in memory; Werkzeug's own writes large ones to disk."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return io.BytesIO()
+
+
+class _App(Flask):
+    request_class = MemoryRequest
+
+
+def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
+    """Put the app together.
+
+    Args:
+        settings: Caps and limits.
+        predictor: What judges the pictures.
+
+    Returns:
+        The app.
+    """
+    app = _App("edge_app")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES // 2
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
+    protect(app)
+    errors.register(app)
+    app.register_blueprint(page.blueprint(settings, predictor.manifest))
+    app.register_blueprint(api.blueprint(settings, predictor, store))
+    return app

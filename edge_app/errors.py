@@ -1,0 +1,111 @@
+"""Every error that the project raises on purpose.
+
+EdgeError
+├── SettingsError            the command line asks for something that cannot be
+├── ImageError               an upload that gives no picture
+│   ├── MissingImage         no file came, or an empty one
+│   ├── ImageTooLarge        more bytes or pixels than the limit
+│   ├── UnsupportedImage     a format that is not read
+│   └── InvalidImage         a known format whose content is broken or incomplete
+├── BundleError              a model bundle that must not be used
+├── DeviceError              the device that was asked for cannot be used
+├── ResultExpired            a result that is no longer held
+├── RequestRefused           a caller that may not call
+├── DataError                training data that fits no known layout or cannot be split
+├── WeightsError             pretrained weights that are missing or not the expected ones
+├── RunError                 a run directory that is unfinished or does not fit
+└── ExportError              a model that cannot be exported exactly
+
+A message says what was expected, what came, and what the reader can do. `code` is stable: programs
+may rely on it.
+"""
+
+
+class EdgeError(Exception):
+    """Base of all errors that carry a message for a person."""
+
+    code = "error"
+
+
+class SettingsError(EdgeError):
+    """A setting is out of range or contradicts another."""
+
+    code = "settings"
+
+
+class ImageError(EdgeError):
+    """An upload gives no picture that can be judged."""
+
+    code = "image"
+
+
+class MissingImage(ImageError):
+    """No file came, or it has no bytes."""
+
+    code = "missing_image"
+
+
+class ImageTooLarge(ImageError):
+    """The upload has more bytes or pixels than the limit."""
+
+    code = "image_too_large"
+
+
+class UnsupportedImage(ImageError):
+    """The bytes are not in a format that is read."""
+
+    code = "unsupported_image"
+
+
+class InvalidImage(ImageError):
+    """The format is known, but the content is broken, incomplete or too small."""
+
+    code = "invalid_image"
+
+
+class BundleError(EdgeError):
+    """A model bundle is incomplete, altered or of an unknown kind."""
+
+    code = "bundle"
+
+
+class DeviceError(EdgeError):
+    """The device that was asked for cannot be used."""
+
+    code = "device"
+
+
+class ResultExpired(EdgeError):
+    """A result was asked for that is no longer held in memory."""
+
+    code = "result_expired"
+
+
+class RequestRefused(EdgeError):
+    """The request comes from a host or a web page that may not call."""
+
+    code = "request_refused"
+
+
+class DataError(EdgeError):
+    """Training data fit no known layout, or cannot be split as asked."""
+
+    code = "data"
+
+
+class WeightsError(EdgeError):
+    """Pretrained weights are missing or are not the expected ones."""
+
+    code = "weights"
+
+
+class RunError(EdgeError):
+    """A run directory is unfinished, or belongs to another configuration."""
+
+    code = "run"
+
+
+class ExportError(EdgeError):
+    """A model cannot be exported so that ONNX Runtime agrees with Keras."""
+
+    code = "export"

@@ -1,0 +1,166 @@
+"""Bytes to a grey uint8 image and back: formats, limits, truncation, orientation."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edge_app.errors import ImageTooLarge, InvalidImage, MissingImage, UnsupportedImage
+
+MAX_PIXELS = 64_000_000
+MIN_SIDE_PX = 32
+
+_FORMATS = ("JPEG", "PNG")
+_OTHER_KINDS = {
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive or an office document",
+    b"GIF8": "a GIF picture",
+    b"II*\x00": "a TIFF picture",
+    b"MM\x00*": "a TIFF picture",
+    b"BM": "a BMP picture",
+    b"RIFF": "a WebP picture or another RIFF file",
+}
+# What Pillow raises on hostile or broken bytes, beside its own OSError.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG file into the grey picture that a viewer would display.
+
+    The format is told from the content, never from a file name. The size is read from the header and
+    checked before any pixel is decoded. The EXIF orientation is applied, colour becomes luma
+    (ITU-R BT.601), transparency is laid over black, and deeper grey is reduced to 8 bits.
+
+    Args:
+        data: The file's bytes.
+        max_pixels: The largest height times width that is decoded.
+
+    Returns:
+        uint8 (H, W), 0..255.
+
+    Raises:
+        MissingImage: there are no bytes.
+        UnsupportedImage: the bytes are not JPEG or PNG.
+        ImageTooLarge: the header announces more than `max_pixels`.
+        InvalidImage: the file is broken, incomplete, or smaller than `MIN_SIDE_PX` on a side.
+    """
+    if not data:
+        raise MissingImage("The file is empty. Save or export the X-ray again and send that file.")
+    with _open(data) as picture:
+        _check_size(picture, max_pixels)
+        is_png = picture.format == "PNG"
+    try:
+        if is_png:
+            with _open(data) as picture:
+                picture.verify()
+        with _open(data) as picture:
+            picture.draft("L", picture.size)
+            picture.load()
+            return _grey(ImageOps.exif_transpose(picture))
+    except _DECODER_ERRORS as error:
+        raise InvalidImage(
+            "The picture is broken or incomplete, so nothing in it was judged. "
+            "Copy or export it again from the X-ray system and send that file."
+        ) from error
+
+
+def shrink(image: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+    """Scale a picture down so that its longer side is at most `longest_px`; a smaller one stays.
+
+    Args:
+        image: uint8 (H, W).
+        longest_px: The longest side that is allowed, in pixels.
+
+    Returns:
+        uint8 (H', W').
+    """
+    scale = longest_px / max(image.shape)
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode an image as PNG, fast rather than small.
+
+    Args:
+        image: uint8 (H, W) grey or (H, W, 3) RGB.
+
+    Returns:
+        The bytes of a PNG file.
+    """
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise UnsupportedImage(
+            f"Expected a JPEG or PNG picture, received {_kind(data)}. "
+            "Export the X-ray as JPEG or PNG and send that file."
+        ) from error
+    except _DECODER_ERRORS as error:
+        raise InvalidImage(
+            "The picture's header is broken. Copy or export it again from the X-ray system."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageTooLarge(
+            "The picture announces far more pixels than an X-ray has. Export it at a smaller size."
+        ) from error
+
+
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"The picture has {width} x {height} pixels; at most {max_pixels / 1e6:g} million are "
+            "read. Export it at a smaller size."
+        )
+    if min(width, height) < MIN_SIDE_PX:
+        raise InvalidImage(
+            f"The picture has only {width} x {height} pixels; each side needs {MIN_SIDE_PX} or more. "
+            "Send the X-ray itself, not its thumbnail."
+        )
+
+
+def _grey(picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.mode.startswith("I"):
+        return _reduce_depth(np.asarray(picture))
+    if picture.has_transparency_data:
+        colour = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
+    return np.array(picture.convert("L"))
+
+
+def _reduce_depth(deep: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Shift deep grey to 8 bits by the bits in use: detectors store 10, 12 or 14 of them in 16."""
+    bits_in_use = max(8, int(deep.max()).bit_length())
+    return (deep >> (bits_in_use - 8)).astype(np.uint8)
+
+
+def _kind(data: bytes) -> str:
+    if data[128:132] == b"DICM":
+        return "a DICOM file"
+    kinds = (kind for magic, kind in _OTHER_KINDS.items() if data.startswith(magic))
+    return next(kinds, "something else")

@@ -1,0 +1,135 @@
+"""The only import of onnxruntime: devices, threads, and running a model pair."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edge_app.bundle import Bundle
+from edge_app.errors import BundleError, DeviceError
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+# The default exhaustive search for convolution algorithms makes the first run take seconds.
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+_CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_ERRORS_ONLY = 3
+
+
+class Judgement(NamedTuple):
+    """What the model says of one picture.
+
+    `logit` is any number, `probability` 0..1; `features` and `gradient` (d logit / d features) are
+    float32 (h, w, C).
+    """
+
+    logit: float
+    probability: float
+    features: NDArray[np.float32]
+    gradient: NDArray[np.float32]
+
+
+class Model(Protocol):
+    """Anything that judges a tensor."""
+
+    @property
+    def device(self) -> str:
+        """The device really in use, `cpu` or `cuda`."""
+
+    def judge(self, tensor: NDArray[np.float32]) -> Judgement:
+        """Judge one picture given as float32 (1, S, S, 1), 0..255."""
+
+
+class ModelPair:
+    """features.onnx and classifier.onnx in ONNX Runtime.
+
+    Args:
+        bundle: A verified bundle.
+        device: `cpu`, `cuda`, or `auto` for CUDA where it works and the CPU elsewhere.
+        threads: CPU threads for the features; 0 takes one for each core.
+
+    Raises:
+        BundleError: the graphs cannot be loaded or do not have the tensors they should.
+        DeviceError: `cuda` was asked for and does not work.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
+        cuda = device == "cuda" or (device == "auto" and _has_cuda_driver())
+        self._features = _open_session(bundle.features, cuda, threads)
+        # The head is tiny; a second pool of threads would only fight the first one's.
+        self._classifier = _open_session(bundle.classifier, cuda, 1)
+        sessions = (self._features, self._classifier)
+        on_cuda = all(session.get_providers()[0] == _CUDA for session in sessions)
+        if device == "cuda" and not on_cuda:
+            raise DeviceError(
+                "--device cuda was asked for, but ONNX Runtime could not use CUDA. Install the NVIDIA "
+                "driver, CUDA and cuDNN, or start with --device cpu."
+            )
+        self._device = "cuda" if on_cuda else "cpu"
+        self._check(bundle.manifest.size_px)
+
+    @property
+    def device(self) -> str:
+        """The device really in use, `cpu` or `cuda`."""
+        return self._device
+
+    def judge(self, tensor: NDArray[np.float32]) -> Judgement:
+        """Run the features once, then the head with its gradient.
+
+        Args:
+            tensor: float32 (1, S, S, 1), 0..255.
+
+        Returns:
+            What the model says.
+        """
+        (features,) = self._features.run(["features"], {"image": tensor})
+        logit, probability, gradient = self._classifier.run(
+            ["logit", "probability", "gradient"], {"features": features}
+        )
+        return Judgement(float(logit[0, 0]), float(probability[0, 0]), features[0], gradient[0])
+
+    def _check(self, size_px: int) -> None:
+        """Judge one black picture: it proves the tensors' names and shapes, and warms up."""
+        try:
+            judgement = self.judge(np.zeros((1, size_px, size_px, 1), np.float32))
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise BundleError(
+                f"The model's graphs do not run: {error}. Install the model bundle again."
+            ) from error
+        if judgement.features.ndim != 3 or judgement.features.shape != judgement.gradient.shape:
+            raise BundleError(
+                f"The gradient {judgement.gradient.shape} is not shaped like the features "
+                f"{judgement.features.shape}. Install the model bundle again."
+            )
+
+
+def _open_session(graph: bytes, cuda: bool, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    # Spinning threads burn an idle PC's processor and slow the other session down.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
+    try:
+        return ort.InferenceSession(graph, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise BundleError(
+            f"ONNX Runtime cannot load the model: {error}. Install the model bundle again."
+        ) from error
+
+
+def _has_cuda_driver() -> bool:
+    if _CUDA not in ort.get_available_providers():
+        return False
+    try:
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return False
+    # Finds CUDA and cuDNN where pip installed them.
+    ort.preload_dlls(directory="")
+    return True

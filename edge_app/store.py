@@ -1,0 +1,111 @@
+"""Results kept in memory only, with a size and a time limit."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge_app.errors import ResultExpired
+from edge_app.predictor import Prediction
+
+
+class _Entry(NamedTuple):
+    prediction: Prediction
+    expires_s: float
+    size_bytes: int
+
+
+class ResultStore:
+    """Holds predictions for a while and forgets the oldest first; safe to share between threads.
+
+    Forgetting does not wait for the next call: a timer runs while anything is held.
+
+    Args:
+        max_bytes: The most that all held pictures and heat maps may take.
+        max_age_s: How long a result is held, in seconds.
+        clock: Seconds from any start, never running back.
+    """
+
+    def __init__(
+        self, max_bytes: int, max_age_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def put(self, prediction: Prediction) -> str:
+        """Hold a prediction.
+
+        Args:
+            prediction: What to hold.
+
+        Returns:
+            Its id, which cannot be guessed.
+        """
+        size_bytes = prediction.picture.nbytes + prediction.heatmap.nbytes
+        key = secrets.token_urlsafe(16)
+        with self._lock:
+            entry = _Entry(prediction, self._clock() + self._max_age_s, size_bytes)
+            self._entries[key] = entry
+            self._forget()
+        return key
+
+    def get(self, key: str) -> Prediction:
+        """Return a held prediction.
+
+        Args:
+            key: The id that `put` returned.
+
+        Returns:
+            The prediction.
+
+        Raises:
+            ResultExpired: it is not held, or no longer.
+        """
+        with self._lock:
+            self._forget()
+            entry = self._entries.get(key)
+        if entry is None:
+            raise ResultExpired("This result is no longer held in memory. Send the X-ray again.")
+        return entry.prediction
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._forget()
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._forget()
+            return len(self._entries)
+
+    def _forget(self) -> None:
+        """Drop what is too old or too much, and set the timer for what is left."""
+        now = self._clock()
+        held_bytes = sum(entry.size_bytes for entry in self._entries.values())
+        while self._entries:
+            oldest = next(iter(self._entries.values()))
+            if oldest.expires_s > now and held_bytes <= self._max_bytes:
+                break
+            self._entries.popitem(last=False)
+            held_bytes -= oldest.size_bytes
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if self._entries:
+            wait_s = next(iter(self._entries.values())).expires_s - now
+            self._timer = threading.Timer(wait_s, self._expire)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _expire(self) -> None:
+        with self._lock:
+            self._forget()

@@ -1,0 +1,140 @@
+"""How good a set of scores is, with intervals, and where to put the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from edge_app.errors import DataError
+
+BOOTSTRAP_ROUNDS = 2000
+CONFIDENCE_LEVEL = 0.95
+
+Scores = NDArray[np.float64]
+Labels = NDArray[np.float32]
+Measure = Callable[[Labels, Scores], float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling: calibrated logit = slope * logit + intercept."""
+
+    slope: float
+    intercept: float
+
+    def apply(self, logits: Scores) -> Scores:
+        """Return calibrated probabilities, float64 (N,) in 0..1."""
+        return 1.0 / (1.0 + np.exp(-(self.slope * logits + self.intercept)))
+
+
+def auroc(labels: Labels, scores: Scores) -> float:
+    """Return the area under the ROC curve; labels (N,) 0 or 1, scores (N,), higher is more suspect."""
+    return float(roc_auc_score(labels, scores))
+
+
+def sensitivity(labels: Labels, flagged: NDArray[np.bool_]) -> float:
+    """Return the share of the fractured that is flagged."""
+    return float(np.mean(flagged[labels == 1]))
+
+
+def specificity(labels: Labels, flagged: NDArray[np.bool_]) -> float:
+    """Return the share of the normal that is not flagged."""
+    return float(np.mean(~flagged[labels == 0]))
+
+
+def estimate(
+    measure: Measure, labels: Labels, scores: Scores, groups: NDArray[np.int64], seed: int = 0
+) -> Estimate:
+    """Measure with a 95 % interval by the bootstrap over whole groups.
+
+    Samples of one group are not independent, so groups are drawn with replacement, not samples. Rounds
+    that happen to draw one class only are drawn again.
+
+    Args:
+        measure: Takes labels and scores.
+        labels: float32 (N,), 0 or 1, both present in at least two groups.
+        scores: (N,).
+        groups: int64 (N,).
+        seed: Any whole number.
+
+    Returns:
+        The value on all samples, and the percentiles 2.5 and 97.5 of the rounds.
+
+    Raises:
+        DataError: one class only.
+
+    Source:
+        Field & Welsh, Bootstrapping clustered data, JRSS B 69 (2007), the cluster bootstrap.
+    """
+    if len(np.unique(labels)) < 2:
+        raise DataError("Nothing can be measured on a single class.")
+    generator = np.random.default_rng(seed)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    values: list[float] = []
+    while len(values) < BOOTSTRAP_ROUNDS:
+        drawn = generator.integers(len(members), size=len(members))
+        indices = np.concatenate([members[group] for group in drawn])
+        if len(np.unique(labels[indices])) == 2:
+            values.append(measure(labels[indices], scores[indices]))
+    tail = 100 * (1 - CONFIDENCE_LEVEL) / 2
+    low, high = np.percentile(values, (tail, 100 - tail))
+    return Estimate(measure(labels, scores), float(low), float(high))
+
+
+def fit_calibration(labels: Labels, logits: Scores) -> Calibration:
+    """Fit Platt scaling by maximum likelihood.
+
+    Args:
+        labels: float32 (N,), 0 or 1.
+        logits: float64 (N,).
+
+    Returns:
+        The calibration; its slope is positive, so the order of the scores stays.
+
+    Raises:
+        DataError: the scores rise with normality instead of fracture.
+
+    Source:
+        Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+    fit = LogisticRegression(C=np.inf).fit(logits[:, np.newaxis], labels)
+    slope, intercept = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    if slope <= 0:
+        raise DataError(
+            "The model scores normal X-rays higher than fractured ones, so it cannot be calibrated. "
+            "Train for more epochs or with other settings."
+        )
+    return Calibration(slope, intercept)
+
+
+def choose_threshold(labels: Labels, scores: Scores, target_sensitivity: float) -> float:
+    """Choose the highest threshold that flags the wanted share of the fractured.
+
+    It lies halfway to the next lower score, so that rounding in another runtime flips no answer.
+
+    Args:
+        labels: float32 (N,), 0 or 1.
+        scores: float64 (N,), flagged when at or above the threshold.
+        target_sensitivity: 0..1.
+
+    Returns:
+        The threshold.
+    """
+    fractured = np.sort(scores[labels == 1])[::-1]
+    last_flagged = fractured[int(np.ceil(target_sensitivity * len(fractured))) - 1]
+    below = scores[scores < last_flagged]
+    return float((last_flagged + below.max()) / 2) if below.size else float(last_flagged)

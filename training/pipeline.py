@@ -1,0 +1,116 @@
+"""Samples to training batches, through the decoder and the geometry that serve in the clinic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge_app.errors import DataError, ImageError
+from edge_app.images import decode_image
+from edge_app.preprocess import to_square, to_tensor
+from training.augment import augment
+from training.datasets import Sample
+
+_DECODE_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The readable samples with their squares, and what could not be read.
+
+    `squares` is uint8 (N, S, S), in the order of `samples`. `unreadable` holds the sample and why.
+    """
+
+    samples: list[Sample]
+    squares: NDArray[np.uint8]
+    unreadable: list[tuple[Sample, str]]
+
+
+def decode_samples(samples: Sequence[Sample], size_px: int) -> Decoded:
+    """Decode every sample once, as the clinic's app would, and keep the results in memory.
+
+    Args:
+        samples: What to decode.
+        size_px: The model's input side S in pixels.
+
+    Returns:
+        Squares of the readable samples; the app refuses the others, so nothing can be learned or
+        measured on them.
+
+    Raises:
+        DataError: not one sample could be read.
+    """
+
+    def decode(sample: Sample) -> NDArray[np.uint8] | str:
+        try:
+            return to_square(decode_image(sample.path.read_bytes()), size_px)
+        except ImageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(_DECODE_THREADS) as pool:
+        results = list(tqdm(pool.map(decode, samples), "decode", len(samples), unit="image"))
+    pairs = list(zip(samples, results, strict=True))
+    readable = [(sample, square) for sample, square in pairs if not isinstance(square, str)]
+    if not readable:
+        raise DataError(f"None of the {len(samples)} images could be read.")
+    return Decoded(
+        samples=[sample for sample, _ in readable],
+        squares=np.stack([square for _, square in readable]),
+        unreadable=[(sample, why) for sample, why in pairs if isinstance(why, str)],
+    )
+
+
+def training_batches(
+    squares: NDArray[np.uint8],
+    labels: NDArray[np.float32],
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Make an endless stream of shuffled, augmented batches.
+
+    The order and the randomness of an epoch depend on the seed and the epoch's number alone, so a
+    resumed training sees what an uninterrupted one would have seen. The last, short batch of an epoch
+    is left out; the shuffle decides each time which samples that are.
+
+    Args:
+        squares: uint8 (N, S, S).
+        labels: float32 (N,), 0 or 1.
+        batch_size: Samples in a batch, at most N.
+        seed: Any whole number.
+        first_epoch: The number of the first epoch to produce.
+
+    Returns:
+        Batches of float32 (B, S, S, 1) in 0..255 and float32 (B, 1).
+    """
+    usable = len(squares) // batch_size * batch_size
+
+    def order() -> Iterator[tuple[int, int]]:
+        epoch = first_epoch
+        while True:
+            for index in np.random.default_rng((seed, epoch)).permutation(len(squares))[:usable]:
+                yield int(index), epoch
+            epoch += 1
+
+    def sample(index: int, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        generator = np.random.default_rng((seed, int(epoch), int(index)))
+        square = augment(squares[index], generator)
+        return to_tensor(square), labels[index : index + 1]
+
+    def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, label = tf.numpy_function(sample, (index, epoch), (tf.float32, tf.float32))
+        return tf.ensure_shape(image, (*squares.shape[1:], 1)), tf.ensure_shape(label, (1,))
+
+    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64))
+    return (
+        tf.data.Dataset.from_generator(order, output_signature=signature)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,88 @@
+"""The run directory: what a training leaves on disk, written so that a kill never leaves half a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from edge_app.errors import RunError
+
+CONFIG = "config.json"
+SPLIT = "split.csv"
+HISTORY = "history.csv"
+LAST_CHECKPOINT = "checkpoint/last.keras"
+BEST_CHECKPOINT = "checkpoint/best.keras"
+PREDICTIONS = "validation_predictions.csv"
+BEST_MODEL = "best_model.keras"
+EVALUATION = "evaluation.json"
+
+
+def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
+    """Start a run directory, or take up the one that the same configuration began.
+
+    Args:
+        run_dir: The directory.
+        config: Everything that the result depends on; JSON values.
+
+    Raises:
+        RunError: the directory belongs to another configuration or holds something else.
+    """
+    path = run_dir / CONFIG
+    if not path.exists():
+        if run_dir.exists() and any(run_dir.iterdir()):
+            raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
+        (run_dir / "checkpoint").mkdir(parents=True, exist_ok=True)
+        write_json(path, config)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    differing = [key for key in {*found, *config} if found.get(key) != config.get(key)]
+    if differing:
+        changes = ", ".join(f"{k} was {found.get(k)}, now {config.get(k)}" for k in sorted(differing))
+        raise RunError(
+            f"{run_dir} was begun with other settings ({changes}). Use the same settings to resume it, "
+            "or name a new directory with --out."
+        )
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Tell whether the training came to its end; the evaluation is written last."""
+    return (run_dir / EVALUATION).exists()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file in one step."""
+    _replace(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table in one step; the first row names the columns."""
+    partial = path.with_name(f".{path.name}")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(partial, path)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a table as one dictionary a row."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def save_model(path: Path, model: keras.Model) -> None:
+    """Save a model in one step."""
+    partial = path.with_name(f"partial-{path.name}")
+    model.save(partial)
+    os.replace(partial, path)
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,390 @@
+"""Fit a model and leave a run directory: `python -m training.train --data DIR --out RUN`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.errors import DataError, EdgeError
+from edge_app.preprocess import to_tensor
+from training import metrics, rundir, splits
+from training.architectures import BACKBONES, build_model
+from training.datasets import Sample, read_dataset
+from training.pipeline import decode_samples, training_batches
+from training.weights import load_imagenet_weights
+
+TARGET_SENSITIVITY = 0.90
+WEIGHT_DECAY = 1e-4
+SIDES = {
+    "train": "to train on",
+    "validation": "to validate on",
+    "left out": "left out, nearly the same as one to validate on",
+    "unreadable": "broken files, which the clinic's app refuses too",
+}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run's result depends on."""
+
+    model: str
+    weights: str
+    image_size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    dataset: str
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Decoded samples and their split.
+
+    `squares` is uint8 (N, S, S), `labels` float32 (N,), `groups` int64 (N,), `training` and
+    `validation` bool (N,).
+    """
+
+    samples: list[Sample]
+    squares: NDArray[np.uint8]
+    labels: NDArray[np.float32]
+    groups: NDArray[np.int64]
+    training: NDArray[np.bool_]
+    validation: NDArray[np.bool_]
+
+
+def train(config: Config, data_dir: Path, run_dir: Path) -> None:
+    """Train, or go on with a training that was broken off, and evaluate the best epoch.
+
+    Args:
+        config: What to train.
+        data_dir: X-rays in the FracAtlas layout.
+        run_dir: Where results go; the same configuration and directory resume.
+
+    Raises:
+        EdgeError: the data, the weights or the run directory do not allow it.
+    """
+    rundir.open_run(run_dir, asdict(config))
+    if rundir.is_finished(run_dir):
+        logger.info("%s is finished already; nothing to do.", run_dir)
+        return
+    data = prepare(config, data_dir, run_dir)
+    fit(config, data, run_dir)
+    finish(data, run_dir)
+
+
+def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
+    """Decode the samples, split them and write the split down.
+
+    Args:
+        config: The run's configuration.
+        data_dir: X-rays in the FracAtlas layout.
+        run_dir: The run directory, which receives `split.csv`.
+
+    Returns:
+        What to train and validate on.
+    """
+    decoded = decode_samples(read_dataset(data_dir), config.image_size)
+    samples = decoded.samples
+    labels = np.array([sample.fractured for sample in samples], np.float32)
+    groups = splits.block_groups(samples)
+    validation = splits.split_validation(labels, groups, config.seed)
+    leaking = splits.leaking(samples, validation, splits.duplicate_pairs(decoded.squares))
+    sides = np.where(validation, "validation", np.where(leaking, "left out", "train"))
+    unreadable = [_split_row(sample, "", "unreadable") for sample, _ in decoded.unreadable]
+    rows = [_split_row(*row) for row in zip(samples, groups, sides, strict=True)]
+    rundir.write_csv(run_dir / rundir.SPLIT, rows + unreadable)
+    _report(rows + unreadable)
+    training = sides == "train"
+    if config.batch_size > training.sum():
+        raise DataError(
+            f"--batch_size {config.batch_size} exceeds the {training.sum()} X-rays to train on."
+        )
+    return TrainingData(samples, decoded.squares, labels, groups, training, validation)
+
+
+def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
+    """Fit the model from where the run stands, keeping its last and its best state on disk.
+
+    Args:
+        config: The run's configuration.
+        data: What to train and validate on.
+        run_dir: The run directory, which receives `history.csv` and the checkpoints.
+    """
+    keras.utils.set_random_seed(config.seed)
+    steps = int(data.training.sum()) // config.batch_size
+    last = run_dir / rundir.LAST_CHECKPOINT
+    model = keras.saving.load_model(last) if last.exists() else _new_model(config, steps)
+    epochs_done = int(model.optimizer.iterations) // steps
+    if epochs_done:
+        logger.info("Going on after epoch %d of %d.", epochs_done, config.epochs)
+    if epochs_done >= config.epochs:
+        return
+    batches = training_batches(
+        data.squares[data.training],
+        data.labels[data.training],
+        config.batch_size,
+        config.seed,
+        epochs_done,
+    )
+    keeper = _Keeper(
+        run_dir, data.squares[data.validation], data.labels[data.validation], epochs_done
+    )
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        initial_epoch=epochs_done,
+        epochs=config.epochs,
+        callbacks=[keeper],
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+
+
+def finish(data: TrainingData, run_dir: Path) -> None:
+    """Calibrate the best epoch, choose its threshold, and write down how good it is on validation.
+
+    The calibration is folded into the last layer, so the model itself gives calibrated probabilities.
+
+    Args:
+        data: What was validated on.
+        run_dir: The run directory, which receives the model, the predictions and the evaluation.
+    """
+    model = keras.saving.load_model(run_dir / rundir.BEST_CHECKPOINT, compile=False)
+    chosen = np.flatnonzero(data.validation)
+    labels, groups = data.labels[chosen], data.groups[chosen]
+    raw_logits = predict_logits(model, data.squares[chosen])
+    calibration = metrics.fit_calibration(labels, raw_logits)
+    fold_calibration(model, calibration)
+    logits = predict_logits(model, data.squares[chosen])
+    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    rundir.write_csv(
+        run_dir / rundir.PREDICTIONS,
+        [
+            {
+                "image_id": data.samples[index].image_id,
+                "fractured": int(data.labels[index]),
+                "group": int(data.groups[index]),
+                "logit": f"{logit:.6f}",
+                "probability": f"{probability:.6f}",
+            }
+            for index, logit, probability in zip(chosen, logits, probabilities, strict=True)
+        ],
+    )
+    rundir.save_model(run_dir / rundir.BEST_MODEL, model)
+    evaluation = evaluate_scores(labels, probabilities, groups)
+    evaluation["calibration"] = {"method": "platt", **asdict(calibration)}
+    rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
+    area, point = evaluation["auroc"], evaluation["operating_point"]
+    logger.info("Validation AUROC %.3f (%.3f to %.3f).", area["value"], area["low"], area["high"])
+    logger.info(
+        "Threshold %.4f: sensitivity %.3f, specificity %.3f. The run is in %s.",
+        point["threshold"],
+        point["sensitivity"]["value"],
+        point["specificity"]["value"],
+        run_dir,
+    )
+
+
+def evaluate_scores(
+    labels: NDArray[np.float32], probabilities: NDArray[np.float64], groups: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Measure calibrated probabilities and choose the operating threshold.
+
+    Args:
+        labels: float32 (N,), 0 or 1.
+        probabilities: float64 (N,), 0..1.
+        groups: int64 (N,), for the bootstrap.
+
+    Returns:
+        A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
+        each with a 95 % interval.
+    """
+    threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
+
+    def at_threshold(measure: metrics.Measure) -> dict[str, float]:
+        def flagged(some_labels: metrics.Labels, scores: metrics.Scores) -> float:
+            return measure(some_labels, scores >= threshold)
+
+        return asdict(metrics.estimate(flagged, labels, probabilities, groups))
+
+    return {
+        "samples": len(labels),
+        "fractured": int(labels.sum()),
+        "groups": len(np.unique(groups)),
+        "auroc": asdict(metrics.estimate(metrics.auroc, labels, probabilities, groups)),
+        "operating_point": {
+            "target_sensitivity": TARGET_SENSITIVITY,
+            "threshold": threshold,
+            "sensitivity": at_threshold(metrics.sensitivity),
+            "specificity": at_threshold(metrics.specificity),
+        },
+    }
+
+
+def predict_logits(model: keras.Model, squares: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Run a model up to its logit.
+
+    Args:
+        model: A model with a layer named `logit`.
+        squares: uint8 (N, S, S).
+
+    Returns:
+        float64 (N,).
+    """
+    to_logit = keras.Model(model.input, model.get_layer("logit").output)
+    batches = np.array_split(squares, max(1, len(squares) // 32))
+    logits = [to_logit.predict_on_batch(to_tensor(batch)) for batch in batches]
+    return np.concatenate(logits)[:, 0].astype(np.float64)
+
+
+def fold_calibration(model: keras.Model, calibration: metrics.Calibration) -> None:
+    """Scale and shift a model's logit for good."""
+    kernel, bias = model.get_layer("logit").get_weights()
+    model.get_layer("logit").set_weights(
+        [kernel * calibration.slope, bias * calibration.slope + calibration.intercept]
+    )
+
+
+class _Keeper(keras.callbacks.Callback):
+    """After each epoch: validate, write the history, keep the best and the last state.
+
+    The last state is written at the end, and its step counter tells how far the run is: whatever a
+    kill leaves half done belongs to an epoch that will be done again.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        squares: NDArray[np.uint8],
+        labels: NDArray[np.float32],
+        epochs_done: int,
+    ) -> None:
+        super().__init__()
+        self._run_dir = run_dir
+        self._squares = squares
+        self._labels = labels
+        history = run_dir / rundir.HISTORY
+        self._rows: list[dict[str, Any]] = list(
+            rundir.read_csv(history)[:epochs_done] if epochs_done else []
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        area = metrics.auroc(self._labels, predict_logits(self.model, self._squares))
+        best = max((float(row["validation_auroc"]) for row in self._rows), default=0.0)
+        loss = (logs or {})["loss"]
+        self._rows.append(
+            {"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"}
+        )
+        rundir.write_csv(self._run_dir / rundir.HISTORY, self._rows)
+        if area > best:
+            rundir.save_model(self._run_dir / rundir.BEST_CHECKPOINT, self.model)
+        rundir.save_model(self._run_dir / rundir.LAST_CHECKPOINT, self.model)
+        logger.info("Epoch %d: validation AUROC %.4f, best %.4f.", epoch + 1, area, max(area, best))
+
+
+def _new_model(config: Config, steps: int) -> keras.Model:
+    model = build_model(config.model, config.image_size)
+    if config.weights == "auto":
+        load_imagenet_weights(model)
+        logger.info("%s starts from ImageNet weights.", config.model)
+    else:
+        logger.info("%s starts from random weights.", config.model)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps * (config.epochs - 1), warmup_target=config.learning_rate, warmup_steps=steps
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, global_clipnorm=1.0)
+    model.compile(optimizer, "binary_crossentropy")
+    return model
+
+
+def _split_row(sample: Sample, group: object, side: str) -> dict[str, Any]:
+    return {
+        "image_id": sample.image_id,
+        "fractured": int(sample.fractured),
+        "group": group,
+        "side": side,
+    }
+
+
+def _report(rows: Sequence[dict[str, Any]]) -> None:
+    for side, meaning in SIDES.items():
+        of_side = [row["fractured"] for row in rows if row["side"] == side]
+        logger.info("%5d X-rays, %4d fractured: %s", len(of_side), sum(of_side), meaning)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="X-rays in the FracAtlas layout")
+    parser.add_argument("--out", type=Path, help="run directory (default: runs/<date>-<model>)")
+    parser.add_argument("--model", choices=sorted(BACKBONES), default="efficientnet_lite0")
+    parser.add_argument(
+        "--weights",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: ImageNet weights from the installed package; none: random",
+    )
+    parser.add_argument("--image_size", "--image-size", type=_positive(32), default=224)
+    parser.add_argument("--epochs", type=_positive(2), default=50)
+    parser.add_argument("--batch_size", "--batch-size", type=_positive(1), default=32)
+    parser.add_argument("--learning_rate", "--learning-rate", type=_rate, default=0.001)
+    parser.add_argument("--seed", type=_positive(0), default=0)
+    return parser.parse_args(arguments)
+
+
+def _positive(least: int) -> Any:
+    def whole_number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, got {text}")
+        return int(text)
+
+    return whole_number
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, at most 1, got {text}")
+    return rate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    config = Config(
+        model=options.model,
+        weights=options.weights,
+        image_size=options.image_size,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        dataset=options.data.resolve().name,
+    )
+    run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
+    try:
+        train(config, options.data, run_dir)
+    except EdgeError as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
