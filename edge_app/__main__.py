@@ -30,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = parse_settings(arguments)
-        predictor = Predictor(
-            settings.bundle_dir, settings.device, settings.threads, settings.max_pixels
-        )
+        predictor = Predictor(settings.bundle_dir, settings.device, settings.threads, settings.max_pixels)
         server = make_server(create_app(settings, predictor), settings)
     except EdgeError as error:
         logger.error("Fracture Edge cannot start. %s", error)

@@ -132,9 +132,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             "Name the bundle's directory with --bundle."
         ) from error
     except (OSError, ValueError) as error:
-        raise BundleError(
-            f"{path} cannot be read as JSON. Install the model bundle again."
-        ) from error
+        raise BundleError(f"{path} cannot be read as JSON. Install the model bundle again.") from error
     if not isinstance(content, dict):
         raise BundleError(f"{path} is not a JSON object. Install the model bundle again.")
     return content

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def grad_cam(
-    features: NDArray[np.float32], gradient: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def grad_cam(features: NDArray[np.float32], gradient: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weigh each feature channel by its mean gradient and keep the positive evidence.
 
     Args:

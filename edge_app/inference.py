@@ -60,9 +60,9 @@ class ModelPair:
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
         cuda = device == "cuda" or (device == "auto" and _has_cuda_driver())
-        self._features = _open_session(bundle.features, cuda, threads)
+        self._features = open_session(bundle.features, cuda, threads)
         # The head is tiny; a second pool of threads would only fight the first one's.
-        self._classifier = _open_session(bundle.classifier, cuda, 1)
+        self._classifier = open_session(bundle.classifier, cuda, 1)
         sessions = (self._features, self._classifier)
         on_cuda = all(session.get_providers()[0] == _CUDA for session in sessions)
         if device == "cuda" and not on_cuda:
@@ -108,7 +108,20 @@ class ModelPair:
             )
 
 
-def _open_session(graph: bytes, cuda: bool, threads: int) -> ort.InferenceSession:
+def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.InferenceSession:
+    """Open a graph that is held in memory; from bytes, no file beside it can be followed.
+
+    Args:
+        graph: A single-file ONNX model.
+        cuda: Whether to try CUDA before the CPU.
+        threads: CPU threads; 0 takes one for each core.
+
+    Returns:
+        The session; ask `get_providers()` what it really runs on.
+
+    Raises:
+        BundleError: ONNX Runtime refuses the graph.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY

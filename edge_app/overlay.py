@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 MAX_OPACITY = 0.65
 # From black over purple and red to yellow: brightness rises throughout, so that it reads the same to
 # colour-blind eyes.
-_COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+_COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO).reshape(256, 3)[:, ::-1]
 
 
 def overlay(picture: NDArray[np.uint8], heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:

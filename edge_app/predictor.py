@@ -104,6 +104,6 @@ class Predictor:
         return Prediction(
             probability=judgement.probability,
             threshold=self._manifest.threshold,
-            heatmap=to_picture(heatmap, *image.shape, size_px),
+            heatmap=to_picture(heatmap, image.shape[0], image.shape[1], size_px),
             picture=shrink(image, PICTURE_PX),
         )

@@ -34,9 +34,7 @@ def place(height: int, width: int, size_px: int) -> Placement:
     """
     scale = size_px / max(height, width)
     inner_height, inner_width = (max(1, round(side * scale)) for side in (height, width))
-    return Placement(
-        (size_px - inner_height) // 2, (size_px - inner_width) // 2, inner_height, inner_width
-    )
+    return Placement((size_px - inner_height) // 2, (size_px - inner_width) // 2, inner_height, inner_width)
 
 
 def to_square(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
@@ -51,7 +49,7 @@ def to_square(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     Returns:
         uint8 (S, S).
     """
-    top, left, height, width = place(*image.shape, size_px)
+    top, left, height, width = place(image.shape[0], image.shape[1], size_px)
     shrinks = max(image.shape) > size_px
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     square = np.zeros((size_px, size_px), np.uint8)

@@ -81,9 +81,7 @@ def _inverted_residual(
     y = x
     if expansion > 1:
         y = _conv_norm(y, channels * expansion, 1, 1, f"{name}_expand_conv", f"{name}_bn0")
-    y = layers.DepthwiseConv2D(
-        kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_conv"
-    )(y)
+    y = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_conv")(y)
     y = _relu6(layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn1")(y))
     y = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project_conv")(y)
     y = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn2")(y)

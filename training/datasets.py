@@ -9,6 +9,15 @@ from pathlib import Path
 
 from edge_app.errors import DataError
 
+FRACATLAS = {
+    "name": "FracAtlas",
+    "citation": (
+        "Abedeen, I. et al. FracAtlas: A Dataset for Fracture Classification, Localization and "
+        "Segmentation of Musculoskeletal Radiographs. Scientific Data 10:521 (2023), "
+        "doi 10.1038/s41597-023-02432-4"
+    ),
+    "licence": "CC BY 4.0",
+}
 _FRACATLAS_PARTS = ("hand", "leg", "hip", "shoulder")
 _FRACATLAS_NAME = re.compile(r"IMG(\d+)\.jpg")
 

@@ -46,14 +46,14 @@ def auroc(labels: Labels, scores: Scores) -> float:
     return float(roc_auc_score(labels, scores))
 
 
-def sensitivity(labels: Labels, flagged: NDArray[np.bool_]) -> float:
-    """Return the share of the fractured that is flagged."""
-    return float(np.mean(flagged[labels == 1]))
+def sensitivity_at(threshold: float) -> Measure:
+    """Make a measure: the share of the fractured whose score reaches the threshold."""
+    return lambda labels, scores: float(np.mean(scores[labels == 1] >= threshold))
 
 
-def specificity(labels: Labels, flagged: NDArray[np.bool_]) -> float:
-    """Return the share of the normal that is not flagged."""
-    return float(np.mean(~flagged[labels == 0]))
+def specificity_at(threshold: float) -> Measure:
+    """Make a measure: the share of the normal whose score stays below the threshold."""
+    return lambda labels, scores: float(np.mean(scores[labels == 0] < threshold))
 
 
 def estimate(

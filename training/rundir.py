@@ -15,6 +15,7 @@ from edge_app.errors import RunError
 
 CONFIG = "config.json"
 SPLIT = "split.csv"
+PROVENANCE = "provenance.json"
 HISTORY = "history.csv"
 LAST_CHECKPOINT = "checkpoint/last.keras"
 BEST_CHECKPOINT = "checkpoint/best.keras"

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from edge_app.errors import WeightsError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES = {"torch FloatStorage": np.dtype("<f4"), "torch LongStorage": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "torch FloatStorage": np.dtype("<f4"),
+    "torch LongStorage": np.dtype("<i8"),
+}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"}
 _IGNORED = {"PROTO", "STOP"}
@@ -68,7 +71,9 @@ def read_state_dict(data: bytes) -> dict[str, NDArray[Any]]:
         magic, _, _, tensors, keys = (_walk(file) for _ in range(5))
         if magic != _MAGIC:
             raise WeightsError("This is not a PyTorch weights file in the format before 1.6.")
-        dtypes = {t.storage.key: _DTYPES[t.storage.kind.name] for t in tensors.values()}
+        dtypes: dict[str, np.dtype[Any]] = {
+            t.storage.key: _DTYPES[t.storage.kind.name] for t in tensors.values()
+        }
         storages = {key: _read_storage(file, dtypes[key]) for key in keys}
         return {name: _build(tensor, storages) for name, tensor in tensors.items()}
     except _BROKEN as error:
@@ -101,6 +106,7 @@ def _walk(file: io.BytesIO) -> Any:
         del stack[start:]
         return items
 
+    argument: Any
     for opcode, argument, _ in pickletools.genops(file):
         name = opcode.name
         if name in _IGNORED:

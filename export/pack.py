@@ -1,0 +1,105 @@
+"""Write a model bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from edge_app.bundle import (
+    CLASSIFIER,
+    FEATURES,
+    MANIFEST,
+    MODEL,
+    SCHEMA_VERSION,
+    parse_manifest,
+    sha256_of,
+)
+from edge_app.errors import ExportError
+from edge_app.preprocess import INTERPOLATION, PADDING
+from export.card import CARD, model_card
+from export.convert import OPSET
+from export.parity import Difference
+from export.runs import Run
+
+
+def describe(run: Run, size_px: int, differences: Sequence[Difference]) -> dict[str, Any]:
+    """Put together what a manifest tells, but for the files.
+
+    Args:
+        run: The finished run.
+        size_px: The model's input side in pixels.
+        differences: What the parity check found.
+
+    Returns:
+        The manifest as a JSON object.
+    """
+    evaluation = dict(run.evaluation)
+    operating_point = evaluation.pop("operating_point")
+    calibration = evaluation.pop("calibration")
+    today = date.today()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": f"{run.config['model']}-{size_px}",
+        "version": f"{today:%Y.%m.%d}",
+        "created": today.isoformat(),
+        "architecture": run.config["model"],
+        "precision": "float32",
+        "opset": OPSET,
+        "input": {"size_px": size_px, "interpolation": INTERPOLATION, "padding": PADDING},
+        "tensors": {
+            FEATURES: {"inputs": ["image"], "outputs": ["features"]},
+            CLASSIFIER: {"inputs": ["features"], "outputs": ["logit", "probability", "gradient"]},
+            MODEL: {"inputs": ["image"], "outputs": ["probability"]},
+        },
+        "classes": ["fracture"],
+        "operating_point": operating_point,
+        "calibration": calibration,
+        "validation": evaluation,
+        "training": {"settings": dict(run.config), **run.provenance},
+        "parity": [asdict(difference) for difference in differences],
+    }
+
+
+def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[str, bytes]) -> None:
+    """Write a bundle beside its place and move it there when it is complete.
+
+    Args:
+        out_dir: The bundle's directory; an earlier bundle there is replaced.
+        description: The manifest without `files`.
+        graphs: The ONNX graphs by file name.
+
+    Raises:
+        ExportError: the place holds something that is not a bundle, or cannot be written.
+    """
+    parse_manifest(description)
+    if out_dir.exists() and any(out_dir.iterdir()) and not (out_dir / MANIFEST).exists():
+        raise ExportError(f"{out_dir} holds files that are no model bundle. Name another directory.")
+    files = {**graphs, CARD: model_card(description).encode()}
+    hashes = {name: sha256_of(data) for name, data in files.items()}
+    manifest = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    partial = out_dir.with_name(f".{out_dir.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, data in {**files, MANIFEST: manifest.encode()}.items():
+            (partial / name).write_bytes(data)
+        _move_into_place(partial, out_dir)
+    except OSError as error:
+        raise ExportError(f"The bundle could not be written to {out_dir}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move_into_place(partial: Path, out_dir: Path) -> None:
+    replaced = out_dir.with_name(f".{out_dir.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out_dir.exists():
+        os.replace(out_dir, replaced)
+    os.replace(partial, out_dir)
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""One file a module, plus boundaries and end-to-end."""

@@ -1,0 +1,57 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app.images import encode_png
+from edge_app.predictor import Predictor
+from export.drawn import draw_xray
+from tests.drawn_dataset import write_drawn_dataset
+from tests.toy import write_toy_bundle
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_BUNDLE = ROOT / "models" / "default"
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_bundle(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def toy_predictor(toy_bundle: Path) -> Predictor:
+    return Predictor(toy_bundle, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def default_predictor() -> Predictor:
+    return Predictor(DEFAULT_BUNDLE, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def white_png() -> bytes:
+    return encode_png(np.full((40, 60), 255, np.uint8))
+
+
+@pytest.fixture(scope="session")
+def drawn_png() -> bytes:
+    return encode_png(draw_xray(1, fractured=True))
+
+
+@pytest.fixture(scope="session")
+def xray_dir() -> Path:
+    """Return the real X-rays in the FracAtlas layout, or skip."""
+    path = Path(os.environ.get("FRACTURE_DATA", ROOT.parent / "shared" / "data" / "fracatlas"))
+    if not (path / "dataset.csv").is_file():
+        pytest.skip(f"no real X-rays at {path}; set FRACTURE_DATA to a folder in the FracAtlas layout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def drawn_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_drawn_dataset(tmp_path_factory.mktemp("data") / "drawn")

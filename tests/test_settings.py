@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_app.errors import SettingsError
+from edge_app.settings import Settings, parse_settings
+
+
+def test_defaults_are_loopback_and_port_5000() -> None:
+    settings = parse_settings([])
+    assert (settings.host, settings.port, settings.device) == ("127.0.0.1", 5000, "auto")
+    assert settings.bundle_dir.parts[-2:] == ("models", "default")
+
+
+def test_command_line_is_read() -> None:
+    words = ["--host", "localhost", "--port", "81", "--bundle", "/b", "--device", "cpu", "--threads", "2"]
+    assert parse_settings(words) == Settings("localhost", 81, Path("/b"), "cpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--host", "0.0.0.0"], "would let other computers in"),
+        (["--port", "0"], "1 to 65535"),
+        (["--port", "70000"], "1 to 65535"),
+        (["--threads", "-1"], "0 to 256"),
+    ],
+)
+def test_values_out_of_range_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse_settings(words)

@@ -1,0 +1,29 @@
+"""Resolve pyproject.toml into the two requirements files, with hashes, for every supported Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+OLDEST_PYTHON = "3.11"
+LOCKS = {
+    "requirements-edge.txt": [],
+    "requirements-train.txt": ["--extra", "train", "--extra", "test"],
+}
+
+
+def main() -> int:
+    """Write both files anew; versions are the newest that pyproject.toml allows."""
+    for name, extras in LOCKS.items():
+        command = [
+            *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *extras),
+            *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--upgrade"),
+            *("--no-emit-index-url", "--no-annotate", "--quiet", "--output-file", name),
+            *("--custom-compile-command", "make lock"),
+        ]
+        subprocess.run(command, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
