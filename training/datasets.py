@@ -69,9 +69,7 @@ def read_dataset(data_dir: Path) -> list[Sample]:
             "a folder with images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, "
             "hardware) and boxes.csv (image_id, x, y, width, height)."
         )
-    boxes = _read_boxes(data_dir / "boxes.csv")
-    rows = _read_rows(data_dir / "dataset.csv")
-    samples = [_sample(row, data_dir / "images", boxes) for row in rows]
+    samples = _read_samples(data_dir, _read_boxes(data_dir / "boxes.csv"))
     absent = [sample.image_id for sample in samples if not sample.path.is_file()]
     if absent:
         raise DataError(
@@ -91,25 +89,49 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 def _read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
     boxes: dict[str, tuple[Box, ...]] = {}
     for row in _read_rows(path):
-        box = Box(*(float(row[column]) for column in ("x", "y", "width", "height")))
-        boxes[row["image_id"]] = (*boxes.get(row["image_id"], ()), box)
+        image_id = _text(row, "image_id", path)
+        box = Box(*(_fraction(row, column, path) for column in ("x", "y", "width", "height")))
+        boxes[image_id] = (*boxes.get(image_id, ()), box)
     return boxes
 
 
-def _sample(row: dict[str, str], image_dir: Path, boxes: dict[str, tuple[Box, ...]]) -> Sample:
-    try:
-        image_id = row["image_id"]
+def _read_samples(data_dir: Path, boxes: dict[str, tuple[Box, ...]]) -> list[Sample]:
+    path = data_dir / "dataset.csv"
+    samples = []
+    for row in _read_rows(path):
+        image_id = _text(row, "image_id", path)
         name = _FRACATLAS_NAME.fullmatch(image_id)
         if name is None:
-            raise DataError(f"Expected image ids like IMG0000019.jpg in dataset.csv, found {image_id}.")
-        return Sample(
+            raise DataError(f"Expected image ids like IMG0000019.jpg in {path}, found {image_id}.")
+        sample = Sample(
             image_id=image_id,
-            path=image_dir / image_id,
-            fractured=row["fractured"] == "1",
+            path=data_dir / "images" / image_id,
+            fractured=_flag(row, "fractured", path),
             number=int(name[1]),
-            body_parts=tuple(part for part in _FRACATLAS_PARTS if row[part] == "1"),
-            hardware=row["hardware"] == "1",
+            body_parts=tuple(part for part in _FRACATLAS_PARTS if _flag(row, part, path)),
+            hardware=_flag(row, "hardware", path),
             boxes=boxes.get(image_id, ()),
         )
-    except KeyError as error:
-        raise DataError(f"dataset.csv has no column {error}.") from error
+        samples.append(sample)
+    return samples
+
+
+def _text(row: dict[str, str], column: str, path: Path) -> str:
+    if column not in row:
+        raise DataError(f"{path} has no column {column!r}; it has {', '.join(map(str, row))}.")
+    return row[column]
+
+
+def _flag(row: dict[str, str], column: str, path: Path) -> bool:
+    text = _text(row, column, path)
+    if text not in ("0", "1"):
+        raise DataError(f"{path} holds {column} {text!r}; expected 0 or 1.")
+    return text == "1"
+
+
+def _fraction(row: dict[str, str], column: str, path: Path) -> float:
+    text = _text(row, column, path)
+    try:
+        return float(text)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} holds {column} {text!r}; expected a number from 0 to 1.") from error

@@ -96,7 +96,10 @@ def estimate(
 
 
 def fit_calibration(labels: Labels, logits: Scores) -> Calibration:
-    """Fit Platt scaling by maximum likelihood.
+    """Fit Platt scaling by maximum likelihood to smoothed targets.
+
+    The targets (F + 1) / (F + 2) for the fractured and 1 / (N + 2) for the normal, with their counts F
+    and N, keep the slope finite where the classes do not overlap.
 
     Args:
         labels: float32 (N,), 0 or 1.
@@ -109,9 +112,16 @@ def fit_calibration(labels: Labels, logits: Scores) -> Calibration:
         DataError: the scores rise with normality instead of fracture.
 
     Source:
-        Platt, Probabilistic outputs for support vector machines, 1999.
+        Platt, Probabilistic outputs for support vector machines, 1999, section 2.2.
     """
-    fit = LogisticRegression(C=np.inf).fit(logits[:, np.newaxis], labels)
+    fractured = int(labels.sum())
+    target = np.where(labels == 1, (fractured + 1) / (fractured + 2), 1 / (len(labels) - fractured + 2))
+    # Each sample stands once as fractured and once as normal, weighted by its target.
+    fit = LogisticRegression(C=np.inf).fit(
+        np.tile(logits, 2)[:, np.newaxis],
+        np.repeat([1, 0], len(labels)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
     slope, intercept = float(fit.coef_[0, 0]), float(fit.intercept_[0])
     if slope <= 0:
         raise DataError(

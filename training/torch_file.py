@@ -20,7 +20,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE"}
 _IGNORED = {"PROTO", "STOP"}
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error)
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, struct.error)
 
 
 class _Global(NamedTuple):
@@ -131,7 +131,7 @@ def _walk(file: io.BytesIO) -> Any:
             stack.append([])
         elif name == "TUPLE":
             stack.append(tuple(since_mark()))
-        elif name in ("TUPLE1", "TUPLE2"):
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
             count = int(name[-1])
             stack[-count:] = [tuple(stack[-count:])]
         elif name == "APPENDS":

@@ -29,6 +29,7 @@ from training.weights import LITE0, RANDOM, load_imagenet_weights
 
 TARGET_SENSITIVITY = 0.90
 WEIGHT_DECAY = 1e-4
+DRAWS_PER_EPOCH = 1_000_000
 SIDES = {
     "train": "to train on",
     "validation": "to validate on",
@@ -144,7 +145,9 @@ def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
         config.seed,
         epochs_done,
     )
-    keeper = _Keeper(run_dir, data.squares[data.validation], data.labels[data.validation], epochs_done)
+    keeper = _Keeper(
+        run_dir, data.squares[data.validation], data.labels[data.validation], config.seed, epochs_done
+    )
     model.fit(
         batches,
         steps_per_epoch=steps,
@@ -270,16 +273,24 @@ class _Keeper(keras.callbacks.Callback):
         run_dir: Path,
         squares: NDArray[np.uint8],
         labels: NDArray[np.float32],
+        seed: int,
         epochs_done: int,
     ) -> None:
         super().__init__()
         self._run_dir = run_dir
+        self._seed = seed
         self._squares = squares
         self._labels = labels
         history = run_dir / rundir.HISTORY
         self._rows: list[dict[str, Any]] = list(
             rundir.read_csv(history)[:epochs_done] if epochs_done else []
         )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Make dropout depend on the seed and the epoch alone: Keras does not save its state."""
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.seed_generator.state.assign([self._seed, epoch * DRAWS_PER_EPOCH])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         area = metrics.auroc(self._labels, predict_logits(self.model, self._squares))

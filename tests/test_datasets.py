@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_app.errors import DataError
+from training.datasets import Box, read_dataset
+
+
+@pytest.fixture
+def copied(drawn_dataset: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(drawn_dataset, tmp_path / "copy"))
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_rows_become_samples_in_the_order_of_their_numbers(drawn_dataset: Path) -> None:
+    samples = read_dataset(drawn_dataset)
+    assert len(samples) == 64
+    assert [sample.number for sample in samples[:9]] == [0, 6, 12, 18, 24, 30, 36, 42, 50]
+    assert [sample.fractured for sample in samples[:3]] == [False, True, False]
+    assert samples[1].boxes == (Box(0.3, 0.4, 0.2, 0.1),)
+    assert samples[0].boxes == ()
+    assert samples[0].body_parts == ("hand",)
+
+
+def test_real_data_set_has_the_counts_of_its_description(xray_dir: Path) -> None:
+    samples = read_dataset(xray_dir)
+    assert len(samples) == 3271
+    assert sum(sample.fractured for sample in samples) == 550
+    assert sum(len(sample.boxes) for sample in samples) == 722
+
+
+@pytest.mark.parametrize("name", ["images", "dataset.csv", "boxes.csv"])
+def test_other_layouts_are_refused_with_what_is_missing(copied: Path, name: str) -> None:
+    (copied / name).rename(copied / "elsewhere")
+    with pytest.raises(DataError, match=f"{name} not found"):
+        read_dataset(copied)
+
+
+def test_absent_image_is_named(copied: Path) -> None:
+    (copied / "images" / "IMG0000006.jpg").unlink()
+    with pytest.raises(DataError, match=r"the first is IMG0000006.jpg"):
+        read_dataset(copied)
+
+
+def test_single_class_is_refused(copied: Path) -> None:
+    rewrite(copied / "dataset.csv", ",1,1,", ",0,1,")
+    with pytest.raises(DataError, match="one class only"):
+        read_dataset(copied)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("hardware", "metal", "no column 'hardware'"),
+        ("IMG0000000.jpg", "scan.jpg", "found scan.jpg"),
+        (".jpg,1,", ".jpg,yes,", "fractured 'yes'"),
+    ],
+)
+def test_table_with_other_columns_or_values_is_refused(
+    copied: Path, old: str, new: str, words: str
+) -> None:
+    rewrite(copied / "dataset.csv", old, new)
+    with pytest.raises(DataError, match=words):
+        read_dataset(copied)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("0.3,", "left,", "x 'left'"), ("image_id", "image", "no column 'image_id'")],
+)
+def test_boxes_with_other_columns_or_values_are_refused(
+    copied: Path, old: str, new: str, words: str
+) -> None:
+    rewrite(copied / "boxes.csv", old, new)
+    with pytest.raises(DataError, match=words):
+        read_dataset(copied)
