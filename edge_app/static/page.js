@@ -52,7 +52,7 @@ function showResult(answer) {
   byId("scale-threshold").style.left = `${100 * answer.threshold}%`;
   byId("scale").setAttribute("aria-label", byId("probability-line").textContent);
   byId("picture").src = answer.picture;
-  byId("heatmap").hidden = answer.heatmap === null;
+  byId("heatmap").hidden = byId("heatmap-caption").hidden = answer.heatmap === null;
   byId("no-evidence").hidden = answer.heatmap !== null;
   if (answer.heatmap === null) byId("heatmap").removeAttribute("src");
   else byId("heatmap").src = answer.heatmap;

@@ -1,0 +1,94 @@
+"""The committed model: whole, exact, and as good as its card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from edge_app.bundle import load_bundle
+from edge_app.errors import ImageError
+from edge_app.images import decode_image
+from edge_app.inference import open_session
+from edge_app.predictor import Predictor
+from edge_app.preprocess import preprocess
+from tests.conftest import DEFAULT_BUNDLE
+
+MANIFEST = json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())
+
+
+def features_of(data: bytes) -> np.ndarray:
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    tensor = preprocess(decode_image(data), bundle.manifest.size_px)
+    return open_session(bundle.features).run(["features"], {"image": tensor})[0]
+
+
+def test_bundle_is_whole_small_and_carries_its_attribution() -> None:
+    load_bundle(DEFAULT_BUNDLE)
+    assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= 60_000_000
+    card = (DEFAULT_BUNDLE / "MODEL_CARD.md").read_text()
+    assert "doi 10.1038/s41597-023-02432-4" in card
+    assert "CC BY 4.0" in card
+    assert f"| AUROC | {MANIFEST['validation']['auroc']['value']:.3f} |" in card
+
+
+def test_whole_model_and_pair_give_the_same_probability(
+    default_predictor: Predictor, drawn_png: bytes
+) -> None:
+    tensor = preprocess(decode_image(drawn_png), default_predictor.manifest.size_px)
+    session = open_session((DEFAULT_BUNDLE / "model.onnx").read_bytes())
+    (probability,) = session.run(["probability"], {"image": tensor})
+    assert default_predictor.predict(drawn_png).probability == pytest.approx(probability.item(), abs=1e-6)
+
+
+def test_gradient_equals_finite_differences(drawn_png: bytes) -> None:
+    session = open_session((DEFAULT_BUNDLE / "classifier.onnx").read_bytes())
+    features = features_of(drawn_png)
+    (gradient,) = session.run(["gradient"], {"features": features})
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        direction = generator.normal(size=features.shape).astype(np.float32)
+        above, below = (
+            session.run(["logit"], {"features": features + sign * direction})[0].item() for sign in (1, -1)
+        )
+        assert (above - below) / 2 == pytest.approx(float((gradient * direction).sum()), abs=2e-5)
+
+
+def test_real_fractured_xray_is_explained(default_predictor: Predictor, xray_dir: Path) -> None:
+    prediction = default_predictor.predict((xray_dir / "images" / "IMG0000019.jpg").read_bytes())
+    assert prediction.has_evidence
+    assert prediction.heatmap.dtype == np.float32
+    assert 0 <= prediction.heatmap.min() <= prediction.heatmap.max() <= 1
+    assert prediction.picture.ndim == 2
+
+
+@pytest.mark.slow
+def test_validation_figures_come_out_again_through_the_app(
+    default_predictor: Predictor, xray_dir: Path
+) -> None:
+    """Repeat the split and judge its validation side as the clinic would."""
+    from training.datasets import read_dataset
+    from training.splits import block_groups, split_validation
+
+    readable = []
+    for sample in read_dataset(xray_dir):
+        try:
+            decode_image(sample.path.read_bytes())
+        except ImageError:
+            continue
+        readable.append(sample)
+    labels = np.array([sample.fractured for sample in readable], np.float32)
+    seed = MANIFEST["training"]["settings"]["seed"]
+    chosen = np.flatnonzero(split_validation(labels, block_groups(readable), seed))
+    predictions = [default_predictor.predict(readable[index].path.read_bytes()) for index in chosen]
+    probabilities = np.array([prediction.probability for prediction in predictions])
+    flagged = np.array([prediction.prediction == "Fracture Detected" for prediction in predictions])
+    truth = labels[chosen] == 1
+    measured, point = MANIFEST["validation"], MANIFEST["operating_point"]
+    assert len(chosen) == measured["samples"]
+    assert roc_auc_score(truth, probabilities) == pytest.approx(measured["auroc"]["value"], abs=5e-4)
+    assert flagged[truth].mean() == pytest.approx(point["sensitivity"]["value"], abs=1e-6)
+    assert (~flagged[~truth]).mean() == pytest.approx(point["specificity"]["value"], abs=1e-6)
