@@ -10,51 +10,52 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 EDGE := .venv-edge/bin/python
 DEV := .venv/bin/python
+# Written last, so that an install that was broken off is never taken for a whole one.
+EDGE_READY := .venv-edge/.ready
+DEV_READY := .venv/.ready
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
-SOURCES := edge_app training export tests tools
 
-.PHONY: help run test check fast-test lock format screenshot clean
+.PHONY: help run test check lock format screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(EDGE) ## set up .venv-edge and serve the page at http://localhost:$(PORT)
+run: $(EDGE_READY) ## set up .venv-edge and serve the page at http://localhost:$(PORT)
 	$(EDGE) -m edge_app --port $(PORT) --bundle $(BUNDLE) --device $(DEVICE)
 
-test: $(DEV) ## set up .venv and run every test
+test: $(DEV_READY) ## set up .venv and run every test
 	$(DEV) -m pytest
 
-check: $(DEV) ## format, lint, types and the fast tests
+check: $(DEV_READY) ## format, lint, types and the fast tests
 	$(DEV) -m ruff format --check .
 	$(DEV) -m ruff check .
 	$(DEV) -m mypy
 	$(DEV) -m pytest -m "not slow"
 
-format: $(DEV) ## rewrite the code in the house format
+format: $(DEV_READY) ## rewrite the code in the house format
 	$(DEV) -m ruff format .
 	$(DEV) -m ruff check --fix .
 
-lock: $(DEV) ## resolve pyproject.toml into the two hashed requirements files
+lock: $(DEV_READY) ## resolve pyproject.toml into the two hashed requirements files
 	$(DEV) -m tools.lock
 
-screenshot: $(DEV) ## draw an X-ray, judge it on the page, save the picture for the README
+screenshot: $(DEV_READY) ## draw an X-ray, judge it on the page, save the picture for the README
 	$(DEV) -m tools.screenshot docs/page.png
 
 clean: ## remove both environments and every cache
 	rm -rf .venv .venv-edge .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(EDGE): requirements-edge.txt
+$(EDGE_READY): requirements-edge.txt
 	$(call environment,.venv-edge,requirements-edge.txt)
 
-$(DEV): requirements-train.txt
+$(DEV_READY): requirements-train.txt
 	$(call environment,.venv,requirements-train.txt)
 
-# An environment is built aside and renamed, so that a broken-off install is never taken for a whole one.
 define environment
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 was not found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up $(1) with $$($(PYTHON) --version), from $(2). This is done once and takes a few minutes."
 	@rm -rf $(1)
 	@$(PYTHON) -m venv $(1) || { echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; rm -rf $(1); exit 1; }
 	@$(1)/bin/python $(PIP_INSTALL) -r $(2) || { rm -rf $(1); exit 1; }
-	@touch $(1)/bin/python
+	@touch $(1)/.ready
 endef

@@ -8,6 +8,11 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+try:
+    import resource
+except ImportError:  # Windows writes no core files
+    resource = None  # type: ignore[assignment]
+
 from edge_app.app import create_app
 from edge_app.errors import EdgeError
 from edge_app.predictor import Predictor
@@ -28,13 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
+    _forbid_core_dumps()
     try:
-        settings = parse_settings(arguments)
-        predictor = Predictor(settings.bundle_dir, settings.device, settings.threads, settings.max_pixels)
-        server = make_server(create_app(settings, predictor), settings)
+        return _serve(arguments)
     except EdgeError as error:
         logger.error("Fracture Edge cannot start. %s", error)
         return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(arguments: Sequence[str] | None) -> int:
+    settings = parse_settings(arguments)
+    predictor = Predictor(settings.bundle_dir, settings.device, settings.threads, settings.max_pixels)
+    server = make_server(create_app(settings, predictor), settings)
     logger.info(
         "Fracture Edge is ready at http://localhost:%d (model %s %s, device %s). Stop it with Ctrl-C.",
         settings.port,
@@ -44,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     server.run()
     return 0
+
+
+def _forbid_core_dumps() -> None:
+    """Keep a crash from writing this process' memory, and so an X-ray, to a disk."""
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

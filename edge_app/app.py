@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import IO, Protocol
+from typing import IO
 
 from flask import Flask, Request
 
-from edge_app.bundle import Manifest
-from edge_app.predictor import Prediction
+from edge_app.predictor import PredictorLike
 from edge_app.routes import api, errors, page
 from edge_app.security import protect
 from edge_app.server import BODY_ALLOWANCE_BYTES
 from edge_app.settings import Settings
 from edge_app.store import ResultStore
-
-
-class PredictorLike(Protocol):
-    """What the app needs of a predictor."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What is known about the model."""
-
-    @property
-    def device(self) -> str:
-        """The device really in use."""
-
-    def predict(self, data: bytes) -> Prediction:
-        """Judge one picture."""
 
 
 class MemoryRequest(Request):

@@ -21,21 +21,32 @@ _SIZE_RANGE_PX = (32, 2048)
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """What a model was trained on, for people: a name, a citation, a licence, and body parts."""
+
+    name: str
+    citation: str
+    licence: str
+    body_parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What serving needs to know about a model.
 
-    `size_px` is the input side; `threshold` is a probability at or above which a fracture is
-    reported, chosen for `target_sensitivity`; `content` is the whole manifest as read.
+    `size_px` is the input side; `threshold` is the probability from which a fracture is reported, and
+    `sensitivity` and `specificity` were measured there, on validation X-rays. `dataset` is what it was
+    trained on.
     """
 
     name: str
     version: str
     created: str
-    architecture: str
     size_px: int
     threshold: float
-    target_sensitivity: float
-    content: Mapping[str, Any]
+    sensitivity: float
+    specificity: float
+    dataset: Dataset
 
 
 @dataclass(frozen=True)
@@ -105,16 +116,21 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
                 f"The model expects {key} {geometry[key]!r}; this app knows {expected!r}. "
                 "Install an app and a model of the same release."
             )
-    point = content["operating_point"]
+    point, dataset = content["operating_point"], content["training"]["dataset"]
     return Manifest(
         name=str(content["name"]),
         version=str(content["version"]),
         created=str(content["created"]),
-        architecture=str(content["architecture"]),
         size_px=int(_within(geometry["size_px"], *_SIZE_RANGE_PX, "input.size_px")),
-        threshold=float(_within(point["threshold"], 0, 1, "operating_point.threshold")),
-        target_sensitivity=float(_within(point["target_sensitivity"], 0, 1, "target_sensitivity")),
-        content=content,
+        threshold=_share(point["threshold"], "operating_point.threshold"),
+        sensitivity=_share(point["sensitivity"]["value"], "operating_point.sensitivity"),
+        specificity=_share(point["specificity"]["value"], "operating_point.specificity"),
+        dataset=Dataset(
+            name=str(dataset["name"]),
+            citation=str(dataset["citation"]),
+            licence=str(dataset["licence"]),
+            body_parts=tuple(map(str, dataset["body_parts"])),
+        ),
     )
 
 
@@ -153,6 +169,10 @@ def _read_verified(bundle_dir: Path, name: str, sha256: str) -> bytes:
             "manifest's. Install the model bundle again."
         )
     return data
+
+
+def _share(value: float, name: str) -> float:
+    return float(_within(value, 0, 1, name))
 
 
 def _within(value: float, low: float, high: float, name: str) -> float:

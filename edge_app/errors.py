@@ -9,6 +9,7 @@ EdgeError
 │   └── InvalidImage         a known format whose content is broken or incomplete
 ├── BundleError              a model bundle that must not be used
 ├── DeviceError              the device that was asked for cannot be used
+├── ModelError               the model gave no usable answer
 ├── ResultExpired            a result that is no longer held
 ├── RequestRefused           a caller that may not call
 ├── DataError                training data that fits no known layout or cannot be split
@@ -19,6 +20,8 @@ EdgeError
 A message says what was expected, what came, and what the reader can do. `code` is stable: programs
 may rely on it.
 """
+
+TOO_LARGE = "The upload is larger than any X-ray picture should be. Export it again, at a smaller size."
 
 
 class EdgeError(Exception):
@@ -73,6 +76,12 @@ class DeviceError(EdgeError):
     """The device that was asked for cannot be used."""
 
     code = "device"
+
+
+class ModelError(EdgeError):
+    """The model gave something that is no answer."""
+
+    code = "model"
 
 
 class ResultExpired(EdgeError):

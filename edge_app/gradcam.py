@@ -20,6 +20,17 @@ def grad_cam(features: NDArray[np.float32], gradient: NDArray[np.float32]) -> ND
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
     """
     weights = gradient.mean(axis=(0, 1))
-    evidence = np.maximum(features @ weights, 0.0)
-    peak = evidence.max()
-    return evidence / peak if peak > 0.0 else evidence
+    return scale_to_peak(np.maximum(features @ weights, 0.0))
+
+
+def scale_to_peak(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divide a map by its largest value.
+
+    Args:
+        heatmap: float32 (h, w), 0 or more.
+
+    Returns:
+        float32 (h, w) in 0..1 with its peak at 1; all zero when the map is.
+    """
+    peak = heatmap.max()
+    return heatmap / peak if peak > 0.0 else heatmap

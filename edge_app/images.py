@@ -13,10 +13,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_app.errors import ImageTooLarge, InvalidImage, MissingImage, UnsupportedImage
 
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 32_000_000
 MIN_SIDE_PX = 32
 
 _FORMATS = ("JPEG", "PNG")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+# What libjpeg fills in where a file ends too early: 8 x 8 blocks of middle grey.
+_MISSING_BLOCK_PX = 8
+_MISSING_GREY = 128
+_BROKEN = (
+    "The picture is broken or incomplete, so nothing in it was judged. "
+    "Copy or export it again from the X-ray system and send that file."
+)
 _OTHER_KINDS = {
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -57,7 +65,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
 
     Raises:
         MissingImage: there are no bytes.
-        UnsupportedImage: the bytes are not JPEG or PNG.
+        UnsupportedImage: the bytes are not JPEG or PNG, or a PNG with 16-bit colour or several pictures.
         ImageTooLarge: the header announces more than `max_pixels`.
         InvalidImage: the file is broken, incomplete, or smaller than `MIN_SIDE_PX` on a side.
     """
@@ -68,17 +76,15 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         is_png = picture.format == "PNG"
     try:
         if is_png:
-            with _open(data) as picture:
-                picture.verify()
+            _check_png(data)
         with _open(data) as picture:
             picture.draft("L", picture.size)
             picture.load()
+            if not is_png:
+                _check_last_block(np.asarray(picture))
             return _grey(ImageOps.exif_transpose(picture))
     except _DECODER_ERRORS as error:
-        raise InvalidImage(
-            "The picture is broken or incomplete, so nothing in it was judged. "
-            "Copy or export it again from the X-ray system and send that file."
-        ) from error
+        raise InvalidImage(_BROKEN) from error
 
 
 def shrink(image: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
@@ -116,14 +122,14 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
+        if data.startswith(_SIGNATURES):
+            raise InvalidImage(_BROKEN) from error
         raise UnsupportedImage(
             f"Expected a JPEG or PNG picture, received {_kind(data)}. "
             "Export the X-ray as JPEG or PNG and send that file."
         ) from error
     except _DECODER_ERRORS as error:
-        raise InvalidImage(
-            "The picture's header is broken. Copy or export it again from the X-ray system."
-        ) from error
+        raise InvalidImage(_BROKEN) from error
     except Image.DecompressionBombError as error:
         raise ImageTooLarge(
             "The picture announces far more pixels than an X-ray has. Export it at a smaller size."
@@ -142,6 +148,24 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
             f"The picture has only {width} x {height} pixels; each side needs {MIN_SIDE_PX} or more. "
             "Send the X-ray itself, not its thumbnail."
         )
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse a PNG with a wrong checksum, 16-bit colour (it would lose its depth), or animation."""
+    depth, colour_type = data[24:26]
+    with _open(data) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            raise UnsupportedImage("The PNG holds several pictures. Send one still X-ray.")
+        picture.verify()
+    if depth == 16 and colour_type != 0:
+        raise UnsupportedImage("The PNG has 16-bit colour. Export the X-ray as grey, or with 8 bits.")
+
+
+def _check_last_block(pixels: NDArray[np.uint8]) -> None:
+    """Refuse a JPEG whose end was filled in; a picture of that one grey alone is let through."""
+    corner = pixels[-_MISSING_BLOCK_PX:, -_MISSING_BLOCK_PX:]
+    if (corner == _MISSING_GREY).all() and (pixels != _MISSING_GREY).any():
+        raise InvalidImage(_BROKEN)
 
 
 def _grey(picture: Image.Image) -> NDArray[np.uint8]:

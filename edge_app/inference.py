@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import sys
 from typing import NamedTuple, Protocol
 
@@ -11,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_app.bundle import Bundle
-from edge_app.errors import BundleError, DeviceError
+from edge_app.errors import BundleError, DeviceError, ModelError
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
@@ -19,6 +20,14 @@ _CUDA = "CUDAExecutionProvider"
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _ERRORS_ONLY = 3
+_NO_CUDA = (
+    "ONNX Runtime could not run the model on CUDA. Install a current NVIDIA driver, CUDA and cuDNN, or "
+    "start with --device cpu."
+)
+# Where tensors outside the graph would be looked for; nothing is there.
+_NO_FOLDER = "no-external-data"
+
+logger = logging.getLogger(__name__)
 
 
 class Judgement(NamedTuple):
@@ -59,19 +68,17 @@ class ModelPair:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
-        cuda = device == "cuda" or (device == "auto" and _has_cuda_driver())
-        self._features = open_session(bundle.features, cuda, threads)
-        # The head is tiny; a second pool of threads would only fight the first one's.
-        self._classifier = open_session(bundle.classifier, cuda, 1)
-        sessions = (self._features, self._classifier)
-        on_cuda = all(session.get_providers()[0] == _CUDA for session in sessions)
-        if device == "cuda" and not on_cuda:
-            raise DeviceError(
-                "--device cuda was asked for, but ONNX Runtime could not use CUDA. Install the NVIDIA "
-                "driver, CUDA and cuDNN, or start with --device cpu."
-            )
-        self._device = "cuda" if on_cuda else "cpu"
-        self._check(bundle.manifest.size_px)
+        self._size_px = bundle.manifest.size_px
+        if device == "cuda" or (device == "auto" and _has_cuda_driver()):
+            try:
+                self._start(bundle, True, threads)
+            except DeviceError as error:
+                if device == "cuda":
+                    raise
+                logger.warning("%s Going on with the CPU.", error)
+            else:
+                return
+        self._start(bundle, False, threads)
 
     @property
     def device(self) -> str:
@@ -86,18 +93,31 @@ class ModelPair:
 
         Returns:
             What the model says.
+
+        Raises:
+            ModelError: a result is not a finite number.
         """
         (features,) = self._features.run(["features"], {"image": tensor})
         logit, probability, gradient = self._classifier.run(
             ["logit", "probability", "gradient"], {"features": features}
         )
+        if not all(np.isfinite(tensor).all() for tensor in (logit, probability, gradient)):
+            raise ModelError("The model gave no number for this picture, so nothing was judged.")
         return Judgement(float(logit[0, 0]), float(probability[0, 0]), features[0], gradient[0])
 
-    def _check(self, size_px: int) -> None:
-        """Judge one black picture: it proves the tensors' names and shapes, and warms up."""
+    def _start(self, bundle: Bundle, cuda: bool, threads: int) -> None:
+        """Open both sessions and judge one black picture, which proves names and shapes, and warms up."""
+        self._features = open_session(bundle.features, cuda, threads)
+        # The head is tiny; a second pool of threads would only fight the first one's.
+        self._classifier = open_session(bundle.classifier, cuda, 1)
+        sessions = (self._features, self._classifier)
+        if cuda and any(session.get_providers()[0] != _CUDA for session in sessions):
+            raise DeviceError(_NO_CUDA)
         try:
-            judgement = self.judge(np.zeros((1, size_px, size_px, 1), np.float32))
+            judgement = self.judge(np.zeros((1, self._size_px, self._size_px, 1), np.float32))
         except Exception as error:  # onnxruntime's errors share no base class
+            if cuda:
+                raise DeviceError(_NO_CUDA) from error
             raise BundleError(
                 f"The model's graphs do not run: {error}. Install the model bundle again."
             ) from error
@@ -106,10 +126,11 @@ class ModelPair:
                 f"The gradient {judgement.gradient.shape} is not shaped like the features "
                 f"{judgement.features.shape}. Install the model bundle again."
             )
+        self._device = "cuda" if cuda else "cpu"
 
 
 def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.InferenceSession:
-    """Open a graph that is held in memory; from bytes, no file beside it can be followed.
+    """Open a graph that is held in memory; tensors in other files are refused.
 
     Args:
         graph: A single-file ONNX model.
@@ -127,13 +148,16 @@ def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.Infe
     options.log_severity_level = _ERRORS_ONLY
     # Spinning threads burn an idle PC's processor and slow the other session down.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
     providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
     try:
-        return ort.InferenceSession(graph, options, providers=providers)
+        session = ort.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class
         raise BundleError(
             f"ONNX Runtime cannot load the model: {error}. Install the model bundle again."
         ) from error
+    session.disable_fallback()  # else a failing GPU would be replaced by the CPU without a word
+    return session
 
 
 def _has_cuda_driver() -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.bundle import Manifest, load_bundle
-from edge_app.gradcam import grad_cam
+from edge_app.gradcam import grad_cam, scale_to_peak
 from edge_app.images import MAX_PIXELS, decode_image, shrink
 from edge_app.inference import Model, ModelPair
 from edge_app.preprocess import preprocess, to_picture
@@ -24,8 +25,8 @@ class Prediction:
     """The answer for one picture.
 
     `probability` of a fracture and `threshold` are in 0..1. `heatmap` is float32 (h, w) in 0..1 over
-    the whole picture as displayed, all zero when no evidence is positive. `picture` is uint8 (H, W)
-    as displayed, at most `PICTURE_PX` on its longer side.
+    the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
+    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side.
     """
 
     probability: float
@@ -47,6 +48,21 @@ class Prediction:
     def has_evidence(self) -> bool:
         """Whether the heat map shows anything."""
         return bool(self.heatmap.any())
+
+
+class PredictorLike(Protocol):
+    """What the app needs of a predictor."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is known about the model."""
+
+    @property
+    def device(self) -> str:
+        """The device really in use."""
+
+    def predict(self, data: bytes) -> Prediction:
+        """Judge one picture."""
 
 
 class Predictor:
@@ -96,14 +112,17 @@ class Predictor:
 
         Raises:
             ImageError: the bytes give no picture that can be judged.
+            ModelError: the model gave no usable answer.
         """
         image = decode_image(data, self._max_pixels)
         size_px = self._manifest.size_px
         judgement = self._model.judge(preprocess(image, size_px))
-        heatmap = grad_cam(judgement.features, judgement.gradient)
+        square_map = grad_cam(judgement.features, judgement.gradient)
+        # Scaled again after the cut: the warmest place may lie in the padding around the picture.
+        heatmap = scale_to_peak(to_picture(square_map, image.shape[0], image.shape[1], size_px))
         return Prediction(
             probability=judgement.probability,
             threshold=self._manifest.threshold,
-            heatmap=to_picture(heatmap, image.shape[0], image.shape[1], size_px),
+            heatmap=heatmap,
             picture=shrink(image, PICTURE_PX),
         )

@@ -11,7 +11,7 @@ from edge_app.errors import RequestRefused
 # Exact names: a foreign page whose domain name was re-bound to this computer sends its own.
 ALLOWED_HOSTNAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN_TO_LINKS = ("/", "/static/")
-_HEADERS = {
+STRICT_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; "
         "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -40,7 +40,7 @@ def protect(app: Flask) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        response.headers.update(_HEADERS)
+        response.headers.update(STRICT_HEADERS)
         return response
 
 

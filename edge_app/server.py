@@ -14,21 +14,22 @@ from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from edge_app.errors import SettingsError
+from edge_app.errors import TOO_LARGE, SettingsError
+from edge_app.security import STRICT_HEADERS
 from edge_app.settings import Settings
 
 # More than the multipart wrapping around one file, so that Flask sees a body just over its cap.
 BODY_ALLOWANCE_BYTES = 1024 * 1024
 DISCARD_LIMIT_BYTES = 1024**3
-RESPONSE_BUFFER_BYTES = 256 * 1024 * 1024
+NEVER_BYTES = 2**62
 THREADS = 4
 
 
 def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
     """Bind the app to its address.
 
-    Waitress moves bodies and responses above a limit to temporary files. Bodies are capped below that
-    limit here, and responses are far smaller.
+    Waitress moves bodies and responses above a limit to temporary files. That limit is out of reach here;
+    what bounds memory is the cap on a body.
 
     Args:
         app: The app.
@@ -48,8 +49,8 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
             port=settings.port,
             threads=THREADS,
             max_request_body_size=body_cap,
-            inbuf_overflow=body_cap + 1,
-            outbuf_overflow=RESPONSE_BUFFER_BYTES,
+            inbuf_overflow=NEVER_BYTES,
+            outbuf_overflow=NEVER_BYTES,
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
@@ -78,6 +79,9 @@ class _Parser(HTTPRequestParser):
             self._discard_bytes -= taken
             self.completed = not self._discard_bytes
             return taken
+        if self.error is not None:
+            self.completed = True
+            return len(data)
         consumed: int = super().received(data)
         too_large = isinstance(self.error, RequestEntityTooLarge) and not self.chunked
         if too_large and self.content_length <= DISCARD_LIMIT_BYTES:
@@ -92,12 +96,13 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         if isinstance(error, RequestEntityTooLarge):
-            content = {"error": "image_too_large", "message": too_large_message()}
+            content = {"error": "image_too_large", "message": TOO_LARGE}
         else:
-            content = {"error": "bad_request", "message": f"{error.reason}: {error.body}."}
+            code = "internal" if error.code >= 500 else "bad_request"
+            content = {"error": code, "message": f"{error.reason}: {error.body}."}
         body = json.dumps(content).encode()
         self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.extend([("Content-Type", "application/json"), *STRICT_HEADERS.items()])
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -106,8 +111,3 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     error_task_class: Callable[..., Any] = _JsonErrorTask
-
-
-def too_large_message() -> str:
-    """Say that an upload has too many bytes."""
-    return "The upload is larger than any X-ray picture should be. Export it again, at a smaller size."

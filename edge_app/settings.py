@@ -12,7 +12,7 @@ from edge_app.images import MAX_PIXELS
 
 MIB = 1024 * 1024
 DEVICES = ("auto", "cpu", "cuda")
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+LOOPBACK = "127.0.0.1"
 DEFAULT_BUNDLE_DIR = Path(__file__).resolve().parent.parent / "models" / "default"
 
 
@@ -24,7 +24,7 @@ class Settings:
     forgotten after `result_minutes`, or earlier when all of them exceed `results_bytes`.
     """
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     port: int = 5000
     bundle_dir: Path = DEFAULT_BUNDLE_DIR
     device: str = "auto"
@@ -35,10 +35,10 @@ class Settings:
     result_minutes: float = 15.0
 
     def __post_init__(self) -> None:
-        if self.host not in LOOPBACK_HOSTS:
+        if self.host != LOOPBACK:
             raise SettingsError(
                 f"--host {self.host} would let other computers in, and nothing would ask them who they "
-                f"are. Expected one of: {', '.join(LOOPBACK_HOSTS)}."
+                f"are. Expected {LOOPBACK} or localhost."
             )
         if not 1 <= self.port <= 65535:
             raise SettingsError(f"--port {self.port}: expected a number from 1 to 65535.")
@@ -76,7 +76,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     )
     options = parser.parse_args(arguments)
     return Settings(
-        host=options.host,
+        host=LOOPBACK if options.host == "localhost" else options.host,
         port=options.port,
         bundle_dir=options.bundle,
         device=options.device,

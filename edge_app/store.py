@@ -76,17 +76,6 @@ class ResultStore:
             raise ResultExpired("This result is no longer held in memory. Send the X-ray again.")
         return entry.prediction
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._entries.clear()
-            self._forget()
-
-    def __len__(self) -> int:
-        with self._lock:
-            self._forget()
-            return len(self._entries)
-
     def _forget(self) -> None:
         """Drop what is too old or too much, and set the timer for what is left."""
         now = self._clock()

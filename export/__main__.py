@@ -49,7 +49,7 @@ def export_run(run_dir: Path, out_dir: Path) -> None:
             difference.tolerance,
         )
     size_px = pair.features.input_shape[1]
-    write_bundle(out_dir, describe(run, size_px, differences), graphs)
+    write_bundle(out_dir, describe(run, size_px, graphs, differences), graphs)
     logger.info("The bundle is in %s.", out_dir)
 
 

@@ -14,9 +14,8 @@ _TEMPLATE = Template("""\
 **Assistive tool, not a diagnosis.** It has not been tried on patients, and no authority has cleared it.
 
 ## What it is for
-It tells whether a radiograph of a hand, leg, hip or shoulder is suspected to show a fracture, how
-probable that is, and which places of the picture spoke most for it. It supports a person who can judge
-the patient; it replaces nobody.
+It tells whether an X-ray ($body_parts) is suspected to show a fracture, how probable that is, and which
+places of the picture spoke most for it. It supports a person who can judge the patient; it replaces nobody.
 
 It is not for other body parts, other findings, other kinds of pictures, or for deciding that a fracture
 is absent. Nothing in it notices that a picture is no X-ray.
@@ -33,8 +32,9 @@ numbers, with 95 % intervals from a bootstrap over whole blocks:
 
 A fracture is reported from a probability of $threshold up. That threshold was chosen on these same
 validation X-rays for a sensitivity of $target. So were the best epoch and the calibration (Platt
-scaling, folded into the last layer). The figures are therefore somewhat better than on new X-rays from
-the same hospitals, and may be much better than on X-rays from elsewhere.
+scaling, folded into the last layer), and the intervals leave these choices out; with few blocks they are
+somewhat too narrow as well. Expect less on new X-rays from the same hospitals, and perhaps much less on
+X-rays from elsewhere.
 
 Probabilities fit a population in which $prevalence of the X-rays show a fracture, as in the validation
 data. Where fractures are rarer or more frequent, they are too high or too low.
@@ -48,20 +48,17 @@ data. Where fractures are rarer or more frequent, they are too high or too low.
 - Start: $weights. Licence: $weights_licence.
 - Settings: $settings. Code: commit $commit.
 - Explanation: exact Grad-CAM. The gradient of the logit is part of the exported graph. ONNX Runtime
-  against Keras and TensorFlow: $parity.
+  against Keras and TensorFlow, largest differences: $parity (the gradient's as a share of its largest
+  value).
 
 ## Limits that are known
-- No patient is identified in the data, so some patient may still stand on both sides of the split.
-- Truncated pictures are refused, in training too; in the data all of them were labelled normal.
-- Nearly all data X-rays with screws or plates are fractured, and casts are visible: the model may have
-  learned hardware and casts instead of fractures. This has not been measured yet.
-- Most data X-rays measure 373 x 454 pixels: hairline fractures can be invisible to it.
-- Adults and children are mixed, from three hospitals in Bangladesh; nothing was measured by age or sex.
-- The heat map shows what moved the score, on a coarse grid. It can miss small findings, and how often its
-  peak lies on the fracture has not been measured yet.
+$limits
+- The heat map shows what moved the score, on a coarse grid. Grad-CAM can miss small findings (Saporta et
+  al., Nature Machine Intelligence 2022), and how often its peak lies on the fracture has not been measured.
 
 ## Licences
-The weights were trained on CC BY 4.0 data; whoever passes the model on must keep the attribution above.
+The data's licence ($data_licence) asks what it asks of whoever passes the model on: for CC BY 4.0, keep the
+attribution above.
 """)
 
 
@@ -94,6 +91,8 @@ def model_card(description: Mapping[str, Any]) -> str:
         prevalence=f"{100 * validation['fractured'] / validation['samples']:.0f} %",
         architecture=description["architecture"],
         size_px=description["input"]["size_px"],
+        body_parts=", ".join(dataset["body_parts"]),
+        limits="\n".join(f"- {limit}" for limit in dataset["limits"]),
         dataset=dataset["name"],
         citation=dataset["citation"],
         data_licence=dataset["licence"],

@@ -80,6 +80,8 @@ def _check(model: onnx.ModelProto) -> None:
                 f"The graph holds {node.op_type} ({node.name}), which is not an ONNX operator. It comes "
                 "from a layer whose operation or gradient cannot be exported."
             )
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ExportError("The graph keeps tensors outside its file; the app would not follow them.")
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

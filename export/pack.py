@@ -28,12 +28,15 @@ from export.parity import Difference
 from export.runs import Run
 
 
-def describe(run: Run, size_px: int, differences: Sequence[Difference]) -> dict[str, Any]:
+def describe(
+    run: Run, size_px: int, graphs: Mapping[str, bytes], differences: Sequence[Difference]
+) -> dict[str, Any]:
     """Put together what a manifest tells, but for the files.
 
     Args:
         run: The finished run.
         size_px: The model's input side in pixels.
+        graphs: The ONNX graphs by file name; the version holds a part of their hash.
         differences: What the parity check found.
 
     Returns:
@@ -46,7 +49,7 @@ def describe(run: Run, size_px: int, differences: Sequence[Difference]) -> dict[
     return {
         "schema_version": SCHEMA_VERSION,
         "name": f"{run.config['model']}-{size_px}",
-        "version": f"{today:%Y.%m.%d}",
+        "version": f"{today:%Y.%m.%d}-{sha256_of(b''.join(graphs.values()))[:8]}",
         "created": today.isoformat(),
         "architecture": run.config["model"],
         "precision": "float32",
@@ -77,12 +80,16 @@ def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[
     Raises:
         ExportError: the place holds something that is not a bundle, or cannot be written.
     """
-    parse_manifest(description)
-    if out_dir.exists() and any(out_dir.iterdir()) and not (out_dir / MANIFEST).exists():
-        raise ExportError(f"{out_dir} holds files that are no model bundle. Name another directory.")
+    try:
+        parse_manifest(description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExportError(f"The run lacks or misstates {error}. Train again.") from error
+    if out_dir.exists() and not _is_replaceable(out_dir):
+        raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
     files = {**graphs, CARD: model_card(description).encode()}
     hashes = {name: sha256_of(data) for name, data in files.items()}
     manifest = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    out_dir = out_dir.resolve()
     partial = out_dir.with_name(f".{out_dir.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -101,5 +108,24 @@ def _move_into_place(partial: Path, out_dir: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
     if out_dir.exists():
         os.replace(out_dir, replaced)
-    os.replace(partial, out_dir)
+    try:
+        os.replace(partial, out_dir)
+    except OSError:
+        if replaced.exists():
+            os.replace(replaced, out_dir)
+        raise
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _is_replaceable(place: Path) -> bool:
+    """Tell whether a place is an empty directory or a bundle and nothing more."""
+    if not place.is_dir():
+        return False
+    names = {path.name for path in place.iterdir()}
+    if not names:
+        return True
+    try:
+        listed = json.loads((place / MANIFEST).read_bytes())["files"].keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return names <= {MANIFEST, *listed}

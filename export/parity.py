@@ -55,7 +55,10 @@ def compare(pair: Pair, features: bytes, classifier: bytes, model: bytes) -> lis
     worst: dict[str, float] = {}
     for batch in _batches(size_px):
         differences = _differences(keras_outputs(pair, batch), runtime.outputs(batch))
-        worst = {name: max(value, worst.get(name, 0.0)) for name, value in differences.items()}
+        # numpy's maximum keeps a NaN, which must fail the check
+        worst = {
+            name: float(np.maximum(value, worst.get(name, 0.0))) for name, value in differences.items()
+        }
     found = [Difference(name, value, _TOLERANCES[name]) for name, value in worst.items()]
     broken = [
         f"{difference.tensor} differs by {difference.value:.2g}, allowed is {difference.tolerance:g}"

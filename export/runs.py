@@ -51,4 +51,15 @@ def read_run(run_dir: Path) -> Run:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{run_dir} cannot be read: {error}. Train again.") from error
+    lacking = [
+        name
+        for name, content, keys in (
+            ("config.json", config, {"model"}),
+            ("provenance.json", provenance, {"dataset", "weights", "sides", "commit"}),
+            ("evaluation.json", evaluation, {"auroc", "operating_point", "calibration"}),
+        )
+        if not isinstance(content, dict) or keys - content.keys()
+    ]
+    if lacking:
+        raise RunError(f"{run_dir / lacking[0]} is not as training writes it. Train again.")
     return Run(model, config, provenance, evaluation)

@@ -52,10 +52,11 @@ def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
         ({"schema_version": 2}, "schema version 2; this app reads version 1"),
         ({"input": {**toy.manifest()["input"], "padding": "edge"}}, "padding 'edge'"),
         ({"input": {**toy.manifest()["input"], "size_px": 1e9}}, "input.size_px"),
-        ({"operating_point": {"threshold": "high", "target_sensitivity": 0.9}}, "threshold"),
-        ({"operating_point": {"threshold": 2, "target_sensitivity": 0.9}}, "threshold"),
+        ({"operating_point": {**toy.manifest()["operating_point"], "threshold": "high"}}, "threshold"),
+        ({"operating_point": {**toy.manifest()["operating_point"], "threshold": 2}}, "threshold"),
         ({"files": {}}, "lists no classifier.onnx and no features.onnx"),
         ({"files": {"../features.onnx": "0", "features.onnx": "0", "classifier.onnx": "0"}}, "outside"),
+        ({"training": {}}, "dataset"),
         ({"files": None}, "lacks or misstates"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from edge_app.predictor import Predictor
 from edge_app.preprocess import preprocess
 from tests.conftest import DEFAULT_BUNDLE
 
-MANIFEST = json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    return json.loads((DEFAULT_BUNDLE / "manifest.json").read_text())
 
 
 def features_of(data: bytes) -> np.ndarray:
@@ -26,13 +30,13 @@ def features_of(data: bytes) -> np.ndarray:
     return open_session(bundle.features).run(["features"], {"image": tensor})[0]
 
 
-def test_bundle_is_whole_small_and_carries_its_attribution() -> None:
+def test_bundle_is_whole_small_and_carries_its_attribution(manifest: dict[str, Any]) -> None:
     load_bundle(DEFAULT_BUNDLE)
     assert sum(path.stat().st_size for path in DEFAULT_BUNDLE.iterdir()) <= 60_000_000
     card = (DEFAULT_BUNDLE / "MODEL_CARD.md").read_text()
     assert "doi 10.1038/s41597-023-02432-4" in card
     assert "CC BY 4.0" in card
-    assert f"| AUROC | {MANIFEST['validation']['auroc']['value']:.3f} |" in card
+    assert f"| AUROC | {manifest['validation']['auroc']['value']:.3f} |" in card
 
 
 def test_whole_model_and_pair_give_the_same_probability(
@@ -67,7 +71,7 @@ def test_real_fractured_xray_is_explained(default_predictor: Predictor, xray_dir
 
 @pytest.mark.slow
 def test_validation_figures_come_out_again_through_the_app(
-    default_predictor: Predictor, xray_dir: Path
+    default_predictor: Predictor, xray_dir: Path, manifest: dict[str, Any]
 ) -> None:
     """Repeat the split and judge its validation side as the clinic would."""
     from training.datasets import read_dataset
@@ -81,13 +85,13 @@ def test_validation_figures_come_out_again_through_the_app(
             continue
         readable.append(sample)
     labels = np.array([sample.fractured for sample in readable], np.float32)
-    seed = MANIFEST["training"]["settings"]["seed"]
+    seed = manifest["training"]["settings"]["seed"]
     chosen = np.flatnonzero(split_validation(labels, block_groups(readable), seed))
     predictions = [default_predictor.predict(readable[index].path.read_bytes()) for index in chosen]
     probabilities = np.array([prediction.probability for prediction in predictions])
     flagged = np.array([prediction.prediction == "Fracture Detected" for prediction in predictions])
     truth = labels[chosen] == 1
-    measured, point = MANIFEST["validation"], MANIFEST["operating_point"]
+    measured, point = manifest["validation"], manifest["operating_point"]
     assert len(chosen) == measured["samples"]
     assert roc_auc_score(truth, probabilities) == pytest.approx(measured["auroc"]["value"], abs=5e-4)
     assert flagged[truth].mean() == pytest.approx(point["sensitivity"]["value"], abs=1e-6)

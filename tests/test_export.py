@@ -54,7 +54,13 @@ def write_run(run_dir: Path, model: keras.Model) -> Path:
     contents = {
         "config.json": {"model": "small", "epochs": 1},
         "provenance.json": {
-            "dataset": {"name": "Drawn", "citation": "nobody", "licence": "Apache-2.0"},
+            "dataset": {
+                "name": "Drawn",
+                "citation": "nobody",
+                "licence": "Apache-2.0",
+                "body_parts": ["hand"],
+                "limits": ["Drawn pictures only."],
+            },
             "weights": {"source": "random", "licence": "none needed"},
             "sides": {"train": 8, "validation": 2},
             "commit": "unknown",
@@ -217,6 +223,7 @@ def test_model_card_holds_the_measured_figures(run_dir: Path, tmp_path: Path) ->
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     assert "| AUROC | 0.900 | 0.800 to 0.950 |" in card
     assert "10 validation X-rays (5 fractured) in 2 blocks" in card
+    assert "- Drawn pictures only." in card
     assert "$" not in card
 
 
@@ -229,6 +236,31 @@ def test_second_export_replaces_the_first(run_dir: Path, tmp_path: Path) -> None
     export_run(run_dir, out_dir)
     load_bundle(out_dir)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_nothing_is_written_when_the_runtimes_disagree(tmp_path: Path) -> None:
+    model = network()
+    model.get_layer("logit").set_weights([np.full((12, 1), np.nan), np.zeros(1)])
+    run_dir = write_run(tmp_path / "run", model)
+    with pytest.raises(ExportError, match="Nothing was written"):
+        export_run(run_dir, tmp_path / "bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_directory_with_more_than_a_bundle_is_not_overwritten(run_dir: Path, tmp_path: Path) -> None:
+    out_dir = tmp_path / "bundle"
+    export_run(run_dir, out_dir)
+    (out_dir / "letter.txt").write_text("keep me")
+    with pytest.raises(ExportError, match="no model bundle"):
+        export_run(run_dir, out_dir)
+    assert (out_dir / "letter.txt").read_text() == "keep me"
+
+
+def test_run_with_a_foreign_evaluation_is_refused(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path / "run", network())
+    (run_dir / "evaluation.json").write_text("{}")
+    with pytest.raises(RunError, match=r"evaluation\.json is not as training writes it"):
+        export_run(run_dir, tmp_path / "bundle")
 
 
 def test_foreign_directory_is_not_overwritten(run_dir: Path, tmp_path: Path) -> None:

@@ -108,6 +108,36 @@ def test_truncated_picture_is_refused_even_right_after_a_whole_one(kind: str, ke
         decode_image(second[: int(kept * len(second))])
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.95])
+def test_jpeg_that_was_cut_and_closed_again_is_refused(kept: float) -> None:
+    data = jpeg(1)
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(data[: int(kept * len(data))] + b"\xff\xd9")
+
+
+def test_jpeg_of_one_even_grey_is_read() -> None:
+    data = saved(Image.new("L", (64, 64), 128), "JPEG")
+    assert np.unique(decode_image(data)).tolist() == [128]
+
+
+@pytest.mark.parametrize("data", [jpeg(1)[:15], encode_png(draw_xray(1))[:35]], ids=["JPEG", "PNG"])
+def test_picture_cut_in_its_header_is_broken_not_unknown(data: bytes) -> None:
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(data)
+
+
+def test_png_of_several_pictures_is_refused() -> None:
+    first, second = Image.new("L", (40, 40)), Image.new("L", (40, 40), 255)
+    with pytest.raises(UnsupportedImage, match="several pictures"):
+        decode_image(saved(first, "PNG", save_all=True, append_images=[second]))
+
+
+def test_png_with_deep_colour_is_refused_since_it_would_go_dark() -> None:
+    _, png = cv2.imencode(".png", np.full((40, 40, 3), 4095, np.uint16))
+    with pytest.raises(UnsupportedImage, match="16-bit colour"):
+        decode_image(png.tobytes())
+
+
 def test_png_with_an_altered_byte_is_refused() -> None:
     data = bytearray(encode_png(draw_xray(1)))
     data[len(data) // 2] ^= 1

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from edge_app.bundle import Bundle, load_bundle
 from edge_app.errors import BundleError, DeviceError
-from edge_app.inference import ModelPair
+from edge_app.inference import ModelPair, open_session
 from tests import toy
 
 
@@ -43,6 +44,25 @@ def test_swapped_graphs_are_refused(toy_bundle: Path) -> None:
     swapped = Bundle(bundle.manifest, bundle.classifier, bundle.features)
     with pytest.raises(BundleError, match="do not run"):
         ModelPair(swapped, device="cpu")
+
+
+def test_model_without_a_number_is_refused(toy_bundle: Path) -> None:
+    bundle = load_bundle(toy_bundle)
+    broken = Bundle(bundle.manifest, bundle.features, toy.classifier_graph(np.full((2, 1), np.nan, "f4")))
+    with pytest.raises(BundleError, match="gave no number"):
+        ModelPair(broken, device="cpu")
+
+
+def test_tensors_in_other_files_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = onnx.load_model_from_string(toy.classifier_graph())
+    (weights,) = (tensor for tensor in graph.graph.initializer if tensor.name == "weights")
+    (tmp_path / "w.bin").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match="cannot load the model"):
+        open_session(graph.SerializeToString())
 
 
 def test_gradient_equals_finite_differences(toy_bundle: Path) -> None:

@@ -13,6 +13,7 @@ from training.metrics import (
     fit_calibration,
     sensitivity_at,
     specificity_at,
+    to_probability,
 )
 
 LABELS = np.array([0, 0, 1, 0, 1, 1], np.float32)
@@ -49,7 +50,7 @@ def test_calibration_recovers_a_known_slope_and_intercept() -> None:
     calibration = fit_calibration(labels, logits)
     assert calibration.slope == pytest.approx(0.5, abs=0.02)
     assert calibration.intercept == pytest.approx(-1, abs=0.03)
-    assert calibration.apply(np.array([2.0]))[0] == pytest.approx(0.5, abs=0.01)
+    assert calibration.slope * 2 + calibration.intercept == pytest.approx(0, abs=0.04)
 
 
 def test_model_that_is_worse_than_chance_is_not_calibrated() -> None:
@@ -84,4 +85,5 @@ def test_calibration_of_separated_classes_stays_finite() -> None:
     labels = np.array([0, 0, 0, 1, 1], np.float32)
     calibration = fit_calibration(labels, np.array([-2.0, -2.0, -2.0, 2.0, 2.0]))
     # the targets 1 / 5 and 3 / 4 are met exactly
-    assert calibration.apply(np.array([-2.0, 2.0])) == pytest.approx([0.2, 0.75], abs=1e-3)
+    logits = calibration.slope * np.array([-2.0, 2.0]) + calibration.intercept
+    assert to_probability(logits) == pytest.approx([0.2, 0.75], abs=1e-3)

@@ -33,6 +33,11 @@ def test_heat_map_lies_over_the_bright_half(toy_predictor: Predictor) -> None:
     assert heatmap[18:].max() == 0.0
 
 
+def test_peak_of_the_heat_map_lies_in_the_picture(toy_predictor: Predictor) -> None:
+    grey = np.full((100, 50), 120, np.uint8)  # evidence 4 * 0.47 - 2 * 0.53, less beside the padding
+    assert toy_predictor.predict(encode_png(grey)).heatmap.max() == 1.0
+
+
 def test_large_picture_is_shown_reduced(toy_predictor: Predictor) -> None:
     image = np.zeros((1000, 2 * PICTURE_PX), np.uint8)
     assert toy_predictor.predict(encode_png(image)).picture.shape == (500, PICTURE_PX)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +83,14 @@ def test_terminate_ends_it_in_order(toy_bundle: Path) -> None:
         assert process.wait(timeout=5) == 0
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the limits of a process from /proc")
+def test_crash_would_write_no_core_file(toy_bundle: Path) -> None:
+    with serving(toy_bundle, free_port()) as process:
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert line.split()[4:6] == ["0", "0"]
+
+
 def test_taken_port_is_told_in_one_line(toy_bundle: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -109,14 +117,13 @@ def start_and_fail(*words: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def address(toy_predictor: Predictor) -> Iterator[str]:
+def address(toy_predictor: Predictor) -> str:
     """Serve from a thread of this process, so that its audit events can be heard."""
     settings = Settings(port=free_port())
     server = make_server(create_app(settings, toy_predictor), settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{settings.port}"
-    server.close()
+    return f"http://127.0.0.1:{settings.port}"
 
 
 @pytest.mark.parametrize("size_bytes", [33 * 1024**2, 100 * 1024**2])
@@ -147,6 +154,19 @@ def test_no_upload_opens_a_file_for_writing(address: str, drawn_png: bytes) -> N
                     picture = requests.get(address + answer[name], timeout=30)
                     assert picture.content.startswith(b"\x89PNG")
     assert writes == []
+
+
+@pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked", b"Content-Length: 2000000000"])
+def test_endless_body_reaches_no_file_either(address: str, header: bytes) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n" + header + b"\r\n\r\n"
+    with recorded_writes() as writes, socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(head)
+        with suppress(OSError):  # the server may hang up on what is too large
+            for _ in range(600):
+                connection.sendall(b"10001\r\n" + bytes(0x10001) + b"\r\n")
+    assert writes == []
+    assert requests.get(f"{address}/health", timeout=5).status_code == 200
 
 
 def test_the_recorder_of_writes_hears_writes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_defaults_are_loopback_and_port_5000() -> None:
 
 def test_command_line_is_read() -> None:
     words = ["--host", "localhost", "--port", "81", "--bundle", "/b", "--device", "cpu", "--threads", "2"]
-    assert parse_settings(words) == Settings("localhost", 81, Path("/b"), "cpu", 2)
+    assert parse_settings(words) == Settings("127.0.0.1", 81, Path("/b"), "cpu", 2)
 
 
 @pytest.mark.parametrize(

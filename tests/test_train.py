@@ -133,7 +133,7 @@ def test_run_is_exported_and_serves(finished: Path, tmp_path: Path, drawn_png: b
     manifest = json.loads((out_dir / "manifest.json").read_text())
     evaluation = json.loads((finished / "evaluation.json").read_text())
     assert manifest["operating_point"] == evaluation["operating_point"]
-    assert manifest["training"]["dataset"]["licence"] == "CC BY 4.0"
+    assert manifest["training"]["dataset"]["licence"] == "licence not stated"
 
 
 def test_export_of_an_unfinished_run_is_explained(tmp_path: Path) -> None:

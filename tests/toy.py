@@ -40,7 +40,7 @@ def features_graph() -> bytes:
     return _model(nodes, image, [_value("features", GRID, GRID, 2)], constants)
 
 
-def classifier_graph() -> bytes:
+def classifier_graph(weights: np.ndarray = WEIGHTS) -> bytes:
     """Return the classifier graph's bytes."""
     nodes = [
         helper.make_node("ReduceMean", ["features", "axes"], ["pooled"], keepdims=0),
@@ -51,8 +51,8 @@ def classifier_graph() -> bytes:
     ]
     constants = {
         "axes": np.array([1, 2], np.int64),
-        "weights": WEIGHTS,
-        "share": WEIGHTS.reshape(1, 1, 1, 2) / GRID**2,
+        "weights": weights,
+        "share": weights.reshape(1, 1, 1, 2) / GRID**2,
     }
     outputs = [_value("logit", 1), _value("probability", 1), _value("gradient", GRID, GRID, 2)]
     return _model(nodes, _value("features", GRID, GRID, 2), outputs, constants)
@@ -65,9 +65,20 @@ def manifest() -> dict[str, Any]:
         "name": "toy",
         "version": "1",
         "created": "2026-01-01",
-        "architecture": "toy",
         "input": {"size_px": SIZE_PX, "interpolation": "area", "padding": "centre"},
-        "operating_point": {"threshold": THRESHOLD, "target_sensitivity": 0.9},
+        "operating_point": {
+            "threshold": THRESHOLD,
+            "sensitivity": {"value": 0.91},
+            "specificity": {"value": 0.62},
+        },
+        "training": {
+            "dataset": {
+                "name": "Drawn pictures",
+                "citation": "this project",
+                "licence": "Apache-2.0",
+                "body_parts": ["hand", "hip"],
+            }
+        },
     }
 
 

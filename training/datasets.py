@@ -9,15 +9,7 @@ from pathlib import Path
 
 from edge_app.errors import DataError
 
-FRACATLAS = {
-    "name": "FracAtlas",
-    "citation": (
-        "Abedeen, I. et al. FracAtlas: A Dataset for Fracture Classification, Localization and "
-        "Segmentation of Musculoskeletal Radiographs. Scientific Data 10:521 (2023), "
-        "doi 10.1038/s41597-023-02432-4"
-    ),
-    "licence": "CC BY 4.0",
-}
+TABLES = ("dataset.csv", "boxes.csv")
 _FRACATLAS_PARTS = ("hand", "leg", "hip", "shoulder")
 _FRACATLAS_NAME = re.compile(r"IMG(\d+)\.jpg")
 
@@ -62,13 +54,7 @@ def read_dataset(data_dir: Path) -> list[Sample]:
         DataError: the folder has another layout, the table names an absent image, or only one class
             occurs.
     """
-    missing = [name for name in ("images", "dataset.csv", "boxes.csv") if not (data_dir / name).exists()]
-    if missing:
-        raise DataError(
-            f"{data_dir} does not have the FracAtlas layout: {', '.join(missing)} not found. Expected "
-            "a folder with images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, "
-            "hardware) and boxes.csv (image_id, x, y, width, height)."
-        )
+    check_layout(data_dir)
     samples = _read_samples(data_dir, _read_boxes(data_dir / "boxes.csv"))
     absent = [sample.image_id for sample in samples if not sample.path.is_file()]
     if absent:
@@ -79,6 +65,24 @@ def read_dataset(data_dir: Path) -> list[Sample]:
     if len({sample.fractured for sample in samples}) < 2:
         raise DataError("Both fractured and normal X-rays are needed; dataset.csv has one class only.")
     return sorted(samples, key=lambda sample: sample.number)
+
+
+def check_layout(data_dir: Path) -> None:
+    """Refuse a folder that is not in the FracAtlas layout.
+
+    Args:
+        data_dir: The folder.
+
+    Raises:
+        DataError: something of the layout is missing.
+    """
+    missing = [name for name in ("images", *TABLES) if not (data_dir / name).exists()]
+    if missing:
+        raise DataError(
+            f"{data_dir} does not have the FracAtlas layout: {', '.join(missing)} not found. Expected "
+            "a folder with images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, "
+            "hardware) and boxes.csv (image_id, x, y, width, height)."
+        )
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

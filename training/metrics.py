@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -36,9 +37,10 @@ class Calibration:
     slope: float
     intercept: float
 
-    def apply(self, logits: Scores) -> Scores:
-        """Return calibrated probabilities, float64 (N,) in 0..1."""
-        return 1.0 / (1.0 + np.exp(-(self.slope * logits + self.intercept)))
+
+def to_probability(logits: Scores) -> Scores:
+    """Return the sigmoid of logits, float64 (N,) in 0..1."""
+    return expit(logits)
 
 
 def auroc(labels: Labels, scores: Scores) -> float:

@@ -35,12 +35,17 @@ def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
         RunError: the directory belongs to another configuration or holds something else.
     """
     path = run_dir / CONFIG
+    if run_dir.exists() and not run_dir.is_dir():
+        raise RunError(f"{run_dir} is a file. Name a directory with --out.")
     if not path.exists():
         if run_dir.exists() and any(run_dir.iterdir()):
             raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
         (run_dir / "checkpoint").mkdir(parents=True, exist_ok=True)
         write_json(path, config)
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} cannot be read. Name a new directory with --out.") from error
     differing = [key for key in {*found, *config} if found.get(key) != config.get(key)]
     if differing:
         changes = ", ".join(f"{k} was {found.get(k)}, now {config.get(k)}" for k in sorted(differing))

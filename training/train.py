@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError, EdgeError
-from edge_app.preprocess import to_tensor
 from training import metrics, rundir, splits
 from training.architectures import BACKBONES, build_model
-from training.datasets import FRACATLAS, Sample, read_dataset
+from training.datasets import Sample, check_layout, read_dataset
+from training.evaluate import LogitModel, evaluate_scores, fold_calibration
 from training.pipeline import decode_samples, training_batches
+from training.provenance import describe_run, fingerprint
 from training.weights import LITE0, RANDOM, load_imagenet_weights
 
-TARGET_SENSITIVITY = 0.90
 WEIGHT_DECAY = 1e-4
 DRAWS_PER_EPOCH = 1_000_000
 SIDES = {
@@ -52,6 +51,7 @@ class Config:
     learning_rate: float
     seed: int
     dataset: str
+    dataset_sha256: str
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,17 @@ def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
     validation = splits.split_validation(labels, groups, config.seed)
     leaking = splits.leaking(samples, validation, splits.duplicate_pairs(decoded.squares))
     sides = np.where(validation, "validation", np.where(leaking, "left out", "train"))
-    unreadable = [_split_row(sample, "", "unreadable") for sample, _ in decoded.unreadable]
     rows = [_split_row(*row) for row in zip(samples, groups, sides, strict=True)]
-    rundir.write_csv(run_dir / rundir.SPLIT, rows + unreadable)
-    rundir.write_json(run_dir / rundir.PROVENANCE, _provenance(config, rows + unreadable))
-    _report(rows + unreadable)
+    rows += [_split_row(sample, "", "unreadable", why) for sample, why in decoded.unreadable]
+    rundir.write_csv(run_dir / rundir.SPLIT, rows)
+    if not (run_dir / rundir.PROVENANCE).exists():
+        weights = LITE0 if config.weights == "auto" else RANDOM
+        counts = {side: sum(row["side"] == side for row in rows) for side in SIDES}
+        rundir.write_json(
+            run_dir / rundir.PROVENANCE,
+            describe_run(config.dataset, config.dataset_sha256, weights, counts),
+        )
+    _report(rows)
     training = sides == "train"
     if config.batch_size > training.sum():
         raise DataError(
@@ -171,11 +177,10 @@ def finish(data: TrainingData, run_dir: Path) -> None:
     model = keras.saving.load_model(run_dir / rundir.BEST_CHECKPOINT, compile=False)
     chosen = np.flatnonzero(data.validation)
     labels, groups = data.labels[chosen], data.groups[chosen]
-    raw_logits = predict_logits(model, data.squares[chosen])
-    calibration = metrics.fit_calibration(labels, raw_logits)
+    calibration = metrics.fit_calibration(labels, LogitModel(model)(data.squares[chosen]))
     fold_calibration(model, calibration)
-    logits = predict_logits(model, data.squares[chosen])
-    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    logits = LogitModel(model)(data.squares[chosen])
+    probabilities = metrics.to_probability(logits)
     rundir.write_csv(
         run_dir / rundir.PREDICTIONS,
         [
@@ -204,63 +209,6 @@ def finish(data: TrainingData, run_dir: Path) -> None:
     )
 
 
-def evaluate_scores(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float64], groups: NDArray[np.int64]
-) -> dict[str, Any]:
-    """Measure calibrated probabilities and choose the operating threshold.
-
-    Args:
-        labels: float32 (N,), 0 or 1.
-        probabilities: float64 (N,), 0..1.
-        groups: int64 (N,), for the bootstrap.
-
-    Returns:
-        A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
-        each with a 95 % interval.
-    """
-    threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
-
-    def measured(measure: metrics.Measure) -> dict[str, float]:
-        return asdict(metrics.estimate(measure, labels, probabilities, groups))
-
-    return {
-        "samples": len(labels),
-        "fractured": int(labels.sum()),
-        "groups": len(np.unique(groups)),
-        "auroc": measured(metrics.auroc),
-        "operating_point": {
-            "target_sensitivity": TARGET_SENSITIVITY,
-            "threshold": threshold,
-            "sensitivity": measured(metrics.sensitivity_at(threshold)),
-            "specificity": measured(metrics.specificity_at(threshold)),
-        },
-    }
-
-
-def predict_logits(model: keras.Model, squares: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Run a model up to its logit.
-
-    Args:
-        model: A model with a layer named `logit`.
-        squares: uint8 (N, S, S).
-
-    Returns:
-        float64 (N,).
-    """
-    to_logit = keras.Model(model.input, model.get_layer("logit").output)
-    batches = np.array_split(squares, max(1, len(squares) // 32))
-    logits = [to_logit.predict_on_batch(to_tensor(batch)) for batch in batches]
-    return np.concatenate(logits)[:, 0].astype(np.float64)
-
-
-def fold_calibration(model: keras.Model, calibration: metrics.Calibration) -> None:
-    """Scale and shift a model's logit for good."""
-    kernel, bias = model.get_layer("logit").get_weights()
-    model.get_layer("logit").set_weights(
-        [kernel * calibration.slope, bias * calibration.slope + calibration.intercept]
-    )
-
-
 class _Keeper(keras.callbacks.Callback):
     """After each epoch: validate, write the history, keep the best and the last state.
 
@@ -286,6 +234,10 @@ class _Keeper(keras.callbacks.Callback):
             rundir.read_csv(history)[:epochs_done] if epochs_done else []
         )
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Build what computes the logits once."""
+        self._logits = LogitModel(self.model)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Make dropout depend on the seed and the epoch alone: Keras does not save its state."""
         for layer in self.model.layers:
@@ -293,7 +245,7 @@ class _Keeper(keras.callbacks.Callback):
                 layer.seed_generator.state.assign([self._seed, epoch * DRAWS_PER_EPOCH])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        area = metrics.auroc(self._labels, predict_logits(self.model, self._squares))
+        area = metrics.auroc(self._labels, self._logits(self._squares))
         best = max((float(row["validation_auroc"]) for row in self._rows), default=0.0)
         loss = (logs or {})["loss"]
         self._rows.append({"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"})
@@ -319,30 +271,14 @@ def _new_model(config: Config, steps: int) -> keras.Model:
     return model
 
 
-def _split_row(sample: Sample, group: object, side: str) -> dict[str, Any]:
+def _split_row(sample: Sample, group: object, side: str, reason: str = "") -> dict[str, Any]:
     return {
         "image_id": sample.image_id,
         "fractured": int(sample.fractured),
         "group": group,
         "side": side,
+        "reason": reason,
     }
-
-
-def _provenance(config: Config, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "dataset": FRACATLAS,
-        "weights": LITE0 if config.weights == "auto" else RANDOM,
-        "sides": {side: sum(row["side"] == side for row in rows) for side in SIDES},
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _report(rows: Sequence[dict[str, Any]]) -> None:
@@ -390,7 +326,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    config = Config(
+    run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
+    try:
+        train(_config(options), options.data, run_dir)
+    except EdgeError as error:
+        logger.error("%s", error)
+        return 1
+    except OSError as error:
+        logger.error("%s: %s", error.filename, error.strerror)
+        return 1
+    return 0
+
+
+def _config(options: argparse.Namespace) -> Config:
+    check_layout(options.data)
+    return Config(
         model=options.model,
         weights=options.weights,
         image_size=options.image_size,
@@ -399,14 +349,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         learning_rate=options.learning_rate,
         seed=options.seed,
         dataset=options.data.resolve().name,
+        dataset_sha256=fingerprint(options.data),
     )
-    run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
-    try:
-        train(config, options.data, run_dir)
-    except EdgeError as error:
-        logger.error("%s", error)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,16 +21,20 @@ LITE0 = {
 RANDOM = {"source": "random weights", "licence": "none needed"}
 
 
-def load_imagenet_weights(model: keras.Model) -> None:
+def load_imagenet_weights(
+    model: keras.Model, package: str = LITE0_PACKAGE, sha256: str = LITE0_SHA256
+) -> None:
     """Fill the backbone of an EfficientNet-Lite0 model with its published ImageNet weights.
 
     Args:
         model: A model with the layer names of `architectures.efficientnet_lite0`.
+        package: The installed package that carries them.
+        sha256: The expected hash of its weights file.
 
     Raises:
         WeightsError: the package is not installed, or its file is not the expected one.
     """
-    state = read_state_dict(_lite0_bytes())
+    state = read_state_dict(_package_file(package, sha256))
     for layer in model.layers:
         name = layer.name.replace("-", ".")
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -44,17 +48,15 @@ def load_imagenet_weights(model: keras.Model) -> None:
             layer.set_weights([kernel.sum(axis=2, keepdims=True) if is_stem else kernel])
 
 
-def _lite0_bytes() -> bytes:
+def _package_file(package: str, sha256: str) -> bytes:
     try:
-        path = Path(str(distribution(LITE0_PACKAGE).locate_file(LITE0_FILE)))
+        path = Path(str(distribution(package).locate_file(LITE0_FILE)))
         data = path.read_bytes()
     except (PackageNotFoundError, OSError) as error:
         raise WeightsError(
-            f"The ImageNet weights come in the Python package {LITE0_PACKAGE}, which is not installed. "
+            f"The ImageNet weights come in the Python package {package}, which is not installed. "
             "Install requirements-train.txt, or train from random weights with --weights none."
         ) from error
-    if hashlib.sha256(data).hexdigest() != LITE0_SHA256:
-        raise WeightsError(
-            f"{path} is not the published file: its SHA-256 differs. Reinstall {LITE0_PACKAGE}."
-        )
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(f"{path} is not the published file: its SHA-256 differs. Reinstall {package}.")
     return data

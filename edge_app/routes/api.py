@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
-from edge_app.errors import ImageTooLarge, MissingImage
+from edge_app.errors import TOO_LARGE, ImageTooLarge, MissingImage
 from edge_app.images import encode_png
 from edge_app.overlay import overlay
-from edge_app.server import too_large_message
+from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.store import ResultStore
-
-if TYPE_CHECKING:
-    from edge_app.app import PredictorLike
 
 NOTICE = "Assistive tool, not a diagnosis."
 
@@ -80,7 +76,7 @@ def _uploaded(max_bytes: int) -> bytes:
         )
     data = files[0].read()
     if len(data) > max_bytes:
-        raise ImageTooLarge(too_large_message())
+        raise ImageTooLarge(TOO_LARGE)
     return data
 
 

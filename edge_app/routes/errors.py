@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from edge_app.errors import (
+    TOO_LARGE,
     EdgeError,
     ImageTooLarge,
     InvalidImage,
@@ -15,7 +16,6 @@ from edge_app.errors import (
     ResultExpired,
     UnsupportedImage,
 )
-from edge_app.server import too_large_message
 
 STATUS_OF = {
     MissingImage: 400,
@@ -40,7 +40,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def answer_too_large(_: RequestEntityTooLarge) -> ResponseReturnValue:
-        return _answer(ImageTooLarge.code, too_large_message(), 413)
+        return _answer(ImageTooLarge.code, TOO_LARGE, 413)
 
     @app.errorhandler(HTTPException)
     def answer_http_error(error: HTTPException) -> ResponseReturnValue:

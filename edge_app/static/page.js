@@ -6,6 +6,7 @@ const input = byId("file");
 const drop = byId("drop");
 const sections = ["progress", "problem", "result"];
 let latest = 0;
+let expiry;
 
 function show(name) {
   for (const id of sections) byId(id).hidden = id !== name;
@@ -17,15 +18,28 @@ function showProblem(message) {
 }
 
 const words = (id) => byId(id).innerHTML.trim();
-const percent = (share) => new Intl.NumberFormat(document.documentElement.lang, {
-  style: "percent", maximumFractionDigits: share > 0.01 && share < 0.99 ? 0 : 1,
-}).format(share);
+
+function percent(share, digits = 0) {
+  const text = (value) => new Intl.NumberFormat(document.documentElement.lang, {
+    style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(value);
+  const [least, most] = [0.1 ** (digits + 2), 1 - 0.1 ** (digits + 2)]; // never 0 % or 100 %
+  if (share < least) return `<${text(least)}`;
+  return share > most ? `>${text(most)}` : text(share);
+}
+
+function clearResult() {
+  for (const id of ["picture", "heatmap"]) byId(id).removeAttribute("src");
+  byId("result").hidden = true;
+}
 
 async function send(files) {
-  if (files.length !== 1) return showProblem(words("one-only"));
+  const ticket = ++latest; // an older answer never replaces a newer one
+  clearTimeout(expiry);
+  clearResult();
+  if (files.length !== 1) return showProblem(words(files.length ? "one-only" : "no-file"));
   const [file] = files;
   if (file.size > Number(form.dataset.maxBytes)) return showProblem(words("too-large"));
-  const ticket = ++latest; // an older answer never replaces a newer one
   show("progress");
   const body = new FormData();
   body.append("file", file);
@@ -33,33 +47,38 @@ async function send(files) {
     const response = await fetch("predict", { method: "POST", body });
     const answer = await response.json();
     if (ticket !== latest) return;
-    if (response.ok) showResult(answer);
-    else showProblem(answer.message);
+    if (!response.ok) return showProblem(answer.message);
+    fill(answer);
+    await Promise.all([...document.querySelectorAll("#result img[src]")].map((image) => image.decode()));
+    if (ticket !== latest) return;
+    show("result");
+    byId("result").focus();
+    expiry = setTimeout(clearResult, 60000 * Number(form.dataset.minutes));
   } catch {
     if (ticket === latest) showProblem(words("unreachable"));
   }
 }
 
-function showResult(answer) {
-  const fractured = answer.probability >= answer.threshold;
+function fill(answer) {
+  const { probability, threshold } = answer;
+  const fractured = probability >= threshold;
+  // as few digits as tell the probability from the threshold
+  const digits = [0, 1, 2, 3].find((n) => percent(probability, n) !== percent(threshold, n)) ?? 4;
   byId("result").classList.toggle("is-fractured", fractured);
   byId("verdict-sign").setAttribute("href", fractured ? "#sign-fractured" : "#sign-normal");
   byId("answer").textContent = answer.prediction;
-  byId("probability").textContent = percent(answer.probability);
-  byId("confidence").textContent = percent(answer.confidence);
-  byId("threshold").textContent = percent(answer.threshold);
-  byId("scale-fill").style.width = `${100 * answer.probability}%`;
-  byId("scale-threshold").style.left = `${100 * answer.threshold}%`;
+  byId("probability").textContent = percent(probability, digits);
+  byId("threshold").textContent = percent(threshold, digits);
+  byId("confidence").textContent = percent(answer.confidence, digits);
+  byId("scale-fill").style.width = `${100 * probability}%`;
+  byId("scale-threshold").style.left = `${100 * threshold}%`;
   byId("scale").setAttribute("aria-label", byId("probability-line").textContent);
   byId("picture").src = answer.picture;
   byId("heatmap").hidden = byId("heatmap-caption").hidden = answer.heatmap === null;
   byId("no-evidence").hidden = answer.heatmap !== null;
-  if (answer.heatmap === null) byId("heatmap").removeAttribute("src");
-  else byId("heatmap").src = answer.heatmap;
+  if (answer.heatmap !== null) byId("heatmap").src = answer.heatmap;
   byId("device").textContent = answer.device;
   byId("elapsed").textContent = `${Math.round(answer.elapsed_ms)} ms`;
-  show("result");
-  byId("result").focus();
 }
 
 input.addEventListener("change", () => {
