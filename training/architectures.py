@@ -7,7 +7,11 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-INITIAL_DROPOUT = 0.2
+DROPOUT = 0.2
+NECK_CHANNELS = 128
+# Cells rarely lie on a fracture: without a start near their frequency the first steps only learn that.
+INITIAL_EVIDENCE = -5.0
+INITIAL_LOGIT = -3.0
 # (repeats, kernel, stride, expansion, filters), EfficientNet-Lite0.
 # Source: Tan & Le, EfficientNet, ICML 2019, table 1; the Lite variant drops squeeze-and-excitation
 # and uses ReLU6.
@@ -25,23 +29,38 @@ _LITE0_BLOCKS = (
 def build_model(architecture: str, size_px: int) -> keras.Model:
     """Build a classifier with random weights.
 
+    A 1 x 1 convolution turns each cell of a feature map into evidence for a fracture there. The
+    logarithm of the cells' summed exponentials, scaled and shifted, is the logit of the whole picture:
+    one strong cell is enough, and every cell gets a gradient.
+
     Batch normalisation runs on its stored statistics, in training too: batches of a fine-tuning are
-    too small and too alike to estimate better ones. The last layer starts at zero, so that the first
+    too small and too alike to estimate better ones. The evidence starts as a constant, so that the first
     gradients reach the head only and leave a pretrained backbone in peace.
 
     Args:
         architecture: A key of `BACKBONES`.
-        size_px: The input side S in pixels.
+        size_px: The input side S in pixels, a multiple of 32.
 
     Returns:
-        A model from float32 (N, S, S, 1) in 0..255 to the probability (N, 1), whose last two layers
-        are named `logit` and `probability`.
+        A model from float32 (N, S, S, 1) in 0..255 to the probability (N, 1), with the layers
+        `evidence` (N, S / 16, S / 16, 1), `logit` and `probability`.
     """
     image = layers.Input((size_px, size_px, 1), name="image")
-    features = BACKBONES[architecture](image)
-    pooled = layers.GlobalAveragePooling2D(name="pooled")(features)
-    pooled = layers.Dropout(INITIAL_DROPOUT, name="dropout")(pooled)
-    logit = layers.Dense(1, kernel_initializer="zeros", name="logit")(pooled)
+    features = layers.Dropout(DROPOUT, name="dropout")(_neck(*BACKBONES[architecture](image)))
+    evidence = layers.Conv2D(
+        1,
+        1,
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(INITIAL_EVIDENCE),
+        name="evidence",
+    )(features)
+    pooled = keras.ops.logsumexp(evidence, axis=(1, 2))
+    logit = layers.Dense(
+        1,
+        kernel_initializer="ones",
+        bias_initializer=keras.initializers.Constant(INITIAL_LOGIT),
+        name="logit",
+    )(pooled)
     probability = layers.Activation("sigmoid", name="probability")(logit)
     model = keras.Model(image, probability, name=architecture)
     for layer in model.layers:
@@ -50,28 +69,44 @@ def build_model(architecture: str, size_px: int) -> keras.Model:
     return model
 
 
-def efficientnet_lite0(image: keras.KerasTensor) -> keras.KerasTensor:
+def _neck(fine: keras.KerasTensor, coarse: keras.KerasTensor) -> keras.KerasTensor:
+    """Join the maps at strides 16 and 32 into features (N, S / 16, S / 16, NECK_CHANNELS).
+
+    Source:
+        Lin et al., Feature Pyramid Networks, CVPR 2017, section 3.
+    """
+    lateral = layers.Conv2D(NECK_CHANNELS, 1, name="lateral")(fine)
+    context = layers.Conv2D(NECK_CHANNELS, 1, name="context")(coarse)
+    joined = layers.Add(name="joined")([lateral, layers.UpSampling2D(2, name="upsampled")(context)])
+    joined = layers.ReLU(name="joined_relu")(joined)
+    return layers.Conv2D(NECK_CHANNELS, 3, padding="same", activation="relu", name="features")(joined)
+
+
+def efficientnet_lite0(image: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Apply EfficientNet-Lite0 without its top; layers are named as in the published PyTorch weights.
 
     Its three-channel first convolution takes one channel here: for grey pictures, whose three channels
-    are equal, summed kernels give the same result.
+    are equal, summed kernels give the same result. Its last 1 x 1 convolution is left out.
 
     Args:
         image: (N, S, S, 1), 0..255.
 
     Returns:
-        Features (N, S/32, S/32, 1280).
+        Features (N, S / 16, S / 16, 112) and (N, S / 32, S / 32, 320).
     """
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="scaled")(image)
     x = _conv_norm(x, 32, 3, 2, "_conv_stem", "_bn0")
     index = 0
+    fine = x
     for repeats, kernel, stride, expansion, filters in _LITE0_BLOCKS:
+        if stride == 2:
+            fine = x  # the last map before the grid gets coarser
         for repeat in range(repeats):
             x = _inverted_residual(
                 x, kernel, stride if repeat == 0 else 1, expansion, filters, f"_blocks-{index}-"
             )
             index += 1
-    return _conv_norm(x, 1280, 1, 1, "_conv_head", "_bn1")
+    return fine, x
 
 
 def _inverted_residual(
@@ -99,6 +134,8 @@ def _relu6(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU(max_value=6.0)(x)
 
 
-BACKBONES: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
+Maps = tuple[keras.KerasTensor, keras.KerasTensor]
+
+BACKBONES: dict[str, Callable[[keras.KerasTensor], Maps]] = {
     "efficientnet_lite0": efficientnet_lite0,
 }

@@ -13,18 +13,22 @@ GAMMA_RANGE = (0.7, 1.4)
 CONTRAST_RANGE = (0.8, 1.2)
 
 
-def augment(square: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Mirror, turn, shift, scale and re-expose one square at random.
+def augment(
+    square: NDArray[np.uint8], mask: NDArray[np.uint8], generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Mirror, turn, shift, scale and re-expose one square at random; its mask moves along.
 
     Args:
         square: uint8 (S, S).
+        mask: uint8 (S, S), drawn boxes.
         generator: The source of all randomness.
 
     Returns:
-        uint8 (S, S).
+        The changed square and mask, uint8 (S, S) each.
     """
-    moved = cv2.warpAffine(square, _random_affine(len(square), generator), square.shape[::-1])
-    return cv2.LUT(moved, _random_exposure(generator))
+    affine, size = _random_affine(len(square), generator), square.shape[::-1]
+    moved, moved_mask = cv2.warpAffine(square, affine, size), cv2.warpAffine(mask, affine, size)
+    return cv2.LUT(moved, _random_exposure(generator)), moved_mask
 
 
 def _random_affine(size_px: int, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from edge_app.images import decode_image
 from edge_app.preprocess import to_square, to_tensor
 from training.augment import augment
 from training.datasets import Sample
+from training.targets import CELL_PX, draw_boxes, to_cells
 
 _DECODE_THREADS = 4
 
@@ -24,11 +25,13 @@ _DECODE_THREADS = 4
 class Decoded:
     """The readable samples with their squares, and what could not be read.
 
-    `squares` is uint8 (N, S, S), in the order of `samples`. `unreadable` holds the sample and why.
+    `squares` is uint8 (N, S, S), in the order of `samples`; `masks` likewise, with each one's boxes
+    drawn. `unreadable` holds the sample and why.
     """
 
     samples: list[Sample]
     squares: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
     unreadable: list[tuple[Sample, str]]
 
 
@@ -47,27 +50,31 @@ def decode_samples(samples: Sequence[Sample], size_px: int) -> Decoded:
         DataError: not one sample could be read.
     """
 
-    def decode(sample: Sample) -> NDArray[np.uint8] | str:
+    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | str:
         try:
-            return to_square(decode_image(sample.path.read_bytes()), size_px)
+            image = decode_image(sample.path.read_bytes())
         except ImageError as error:
             return str(error)
+        height, width = image.shape
+        return to_square(image, size_px), draw_boxes(sample.boxes, height, width, size_px)
 
     with ThreadPoolExecutor(_DECODE_THREADS) as pool:
         results = list(tqdm(pool.map(decode, samples), "decode", len(samples), unit="image"))
     pairs = list(zip(samples, results, strict=True))
-    readable = [(sample, square) for sample, square in pairs if not isinstance(square, str)]
+    readable = [(sample, result) for sample, result in pairs if not isinstance(result, str)]
     if not readable:
         raise DataError(f"None of the {len(samples)} images could be read.")
     return Decoded(
         samples=[sample for sample, _ in readable],
-        squares=np.stack([square for _, square in readable]),
+        squares=np.stack([square for _, (square, _) in readable]),
+        masks=np.stack([mask for _, (_, mask) in readable]),
         unreadable=[(sample, why) for sample, why in pairs if isinstance(why, str)],
     )
 
 
 def training_batches(
     squares: NDArray[np.uint8],
+    masks: NDArray[np.uint8],
     labels: NDArray[np.float32],
     batch_size: int,
     seed: int,
@@ -81,13 +88,16 @@ def training_batches(
 
     Args:
         squares: uint8 (N, S, S).
+        masks: uint8 (N, S, S), drawn boxes.
         labels: float32 (N,), 0 or 1.
         batch_size: Samples in a batch, at most N.
         seed: Any whole number.
         first_epoch: The number of the first epoch to produce.
 
     Returns:
-        Batches of float32 (B, S, S, 1) in 0..255 and float32 (B, 1).
+        Batches of float32 (B, S, S, 1) in 0..255, and as targets
+        `probability`, the label, float32 (B, 1), and `evidence`, the cells that show a fracture, float32
+        (B, S / 16, S / 16, 1); 0 or 1 each.
     """
     usable = len(squares) // batch_size * batch_size
 
@@ -98,14 +108,20 @@ def training_batches(
                 yield int(index), epoch
             epoch += 1
 
-    def sample(index: int, epoch: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def sample(index: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
         generator = np.random.default_rng((seed, int(epoch), int(index)))
-        square = augment(squares[index], generator)
-        return to_tensor(square), labels[index : index + 1]
+        square, mask = augment(squares[index], masks[index], generator)
+        return to_tensor(square), labels[index : index + 1], to_cells(mask)
 
-    def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, label = tf.numpy_function(sample, (index, epoch), (tf.float32, tf.float32))
-        return tf.ensure_shape(image, (*squares.shape[1:], 1)), tf.ensure_shape(label, (1,))
+    side = squares.shape[1] // CELL_PX
+
+    def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        image, label, cells = tf.numpy_function(sample, (index, epoch), (tf.float32,) * 3)
+        targets = {
+            "probability": tf.ensure_shape(label, (1,)),
+            "evidence": tf.ensure_shape(cells, (side, side, 1)),
+        }
+        return tf.ensure_shape(image, (*squares.shape[1:], 1)), targets
 
     signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64))
     return (

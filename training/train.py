@@ -23,6 +23,7 @@ from training import metrics, rundir, splits
 from training.architectures import BACKBONES, build_model
 from training.datasets import Sample, check_layout, read_dataset
 from training.evaluate import LogitModel, evaluate_scores, fold_calibration
+from training.losses import classifier, trainable
 from training.pipeline import decode_samples, training_batches
 from training.provenance import describe_run, fingerprint
 from training.weights import LITE0, RANDOM, load_imagenet_weights
@@ -58,12 +59,13 @@ class Config:
 class TrainingData:
     """Decoded samples and their split.
 
-    `squares` is uint8 (N, S, S), `labels` float32 (N,), `groups` int64 (N,), `training` and
+    `squares` and `masks` are uint8 (N, S, S), `labels` float32 (N,), `groups` int64 (N,), `training` and
     `validation` bool (N,).
     """
 
     samples: list[Sample]
     squares: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
     labels: NDArray[np.float32]
     groups: NDArray[np.int64]
     training: NDArray[np.bool_]
@@ -124,7 +126,7 @@ def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
         raise DataError(
             f"--batch_size {config.batch_size} exceeds the {training.sum()} X-rays to train on."
         )
-    return TrainingData(samples, decoded.squares, labels, groups, training, validation)
+    return TrainingData(samples, decoded.squares, decoded.masks, labels, groups, training, validation)
 
 
 def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
@@ -146,6 +148,7 @@ def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
         return
     batches = training_batches(
         data.squares[data.training],
+        data.masks[data.training],
         data.labels[data.training],
         config.batch_size,
         config.seed,
@@ -236,7 +239,8 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Build what computes the logits once."""
-        self._logits = LogitModel(self.model)
+        self._classifier = classifier(self.model)
+        self._logits = LogitModel(self._classifier)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Make dropout depend on the seed and the epoch alone: Keras does not save its state."""
@@ -251,7 +255,7 @@ class _Keeper(keras.callbacks.Callback):
         self._rows.append({"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"})
         rundir.write_csv(self._run_dir / rundir.HISTORY, self._rows)
         if area > best:
-            rundir.save_model(self._run_dir / rundir.BEST_CHECKPOINT, self.model)
+            rundir.save_model(self._run_dir / rundir.BEST_CHECKPOINT, self._classifier)
         rundir.save_model(self._run_dir / rundir.LAST_CHECKPOINT, self.model)
         logger.info("Epoch %d: validation AUROC %.4f, best %.4f.", epoch + 1, area, max(area, best))
 
@@ -263,12 +267,7 @@ def _new_model(config: Config, steps: int) -> keras.Model:
         logger.info("%s starts from ImageNet weights.", config.model)
     else:
         logger.info("%s starts from random weights.", config.model)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps * (config.epochs - 1), warmup_target=config.learning_rate, warmup_steps=steps
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, global_clipnorm=1.0)
-    model.compile(optimizer, "binary_crossentropy")
-    return model
+    return trainable(model, config.learning_rate, WEIGHT_DECAY, steps, config.epochs)
 
 
 def _split_row(sample: Sample, group: object, side: str, reason: str = "") -> dict[str, Any]:
@@ -298,7 +297,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="auto",
         help="auto: ImageNet weights from the installed package; none: random",
     )
-    parser.add_argument("--image_size", "--image-size", type=_positive(32), default=224)
+    parser.add_argument("--image_size", "--image-size", type=_image_size, default=224)
     parser.add_argument("--epochs", type=_positive(2), default=50)
     parser.add_argument("--batch_size", "--batch-size", type=_positive(1), default=32)
     parser.add_argument("--learning_rate", "--learning-rate", type=_rate, default=0.001)
@@ -313,6 +312,12 @@ def _positive(least: int) -> Any:
         return int(text)
 
     return whole_number
+
+
+def _image_size(text: str) -> int:
+    if not text.isdecimal() or int(text) % 32 or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
+    return int(text)
 
 
 def _rate(text: str) -> float:

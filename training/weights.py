@@ -37,6 +37,8 @@ def load_imagenet_weights(
     state = read_state_dict(_package_file(package, sha256))
     for layer in model.layers:
         name = layer.name.replace("-", ".")
+        if f"{name}.weight" not in state:
+            continue
         if isinstance(layer, keras.layers.BatchNormalization):
             parts = ("weight", "bias", "running_mean", "running_var")
             layer.set_weights([state[f"{name}.{part}"] for part in parts])
