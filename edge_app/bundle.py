@@ -35,7 +35,8 @@ class Manifest:
     """What serving needs to know about a model.
 
     `size_px` is the input side; `threshold` is the probability from which a fracture is reported, and
-    `sensitivity` and `specificity` were measured there, on validation X-rays. `dataset` is what it was
+    `sensitivity` and `specificity` were measured there, on validation X-rays. `pointing` is the share of
+    fractured ones on which the heat map's peak lay in a fracture's box. `dataset` is what the model was
     trained on.
     """
 
@@ -46,6 +47,7 @@ class Manifest:
     threshold: float
     sensitivity: float
     specificity: float
+    pointing: float
     dataset: Dataset
 
 
@@ -125,6 +127,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         threshold=_share(point["threshold"], "operating_point.threshold"),
         sensitivity=_share(point["sensitivity"]["value"], "operating_point.sensitivity"),
         specificity=_share(point["specificity"]["value"], "operating_point.specificity"),
+        pointing=_share(content["validation"]["pointing_game"]["value"], "pointing_game"),
         dataset=Dataset(
             name=str(dataset["name"]),
             citation=str(dataset["citation"]),

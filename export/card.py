@@ -29,6 +29,7 @@ numbers, with 95 % intervals from a bootstrap over whole blocks:
 | AUROC | $auroc | $auroc_interval |
 | sensitivity at the threshold | $sensitivity | $sensitivity_interval |
 | specificity at the threshold | $specificity | $specificity_interval |
+| peak of the heat map inside a fracture's box | $pointing | $pointing_interval |
 
 A fracture is reported from a probability of $threshold up. That threshold was chosen on these same
 validation X-rays for a sensitivity of $target. So were the best epoch and the calibration (Platt
@@ -40,7 +41,8 @@ Probabilities fit a population in which $prevalence of the X-rays show a fractur
 data. Where fractures are rarer or more frequent, they are too high or too low.
 
 ## How it was made
-- Architecture: $architecture on $size_px x $size_px grey pictures; global average pooling, one logit.
+- Architecture: $architecture on $size_px x $size_px grey pictures; a map of evidence on a grid
+  of 16 pixels, supervised by fracture boxes in training; its log-sum-exp gives the logit.
 - Data: $dataset. $citation. Licence: $data_licence.
 - Split: $counts. Blocks of consecutive numbers stay together, since neighbours are often the same
   patient; duplicates of validation X-rays, and their neighbours across the edge of a block, are left out
@@ -54,7 +56,7 @@ data. Where fractures are rarer or more frequent, they are too high or too low.
 ## Limits that are known
 $limits
 - The heat map shows what moved the score, on a coarse grid. Grad-CAM can miss small findings (Saporta et
-  al., Nature Machine Intelligence 2022), and how often its peak lies on the fracture has not been measured.
+  al., Nature Machine Intelligence 2022).
 
 ## Licences
 The data's licence ($data_licence) asks what it asks of whoever passes the model on: for CC BY 4.0, keep the
@@ -86,6 +88,8 @@ def model_card(description: Mapping[str, Any]) -> str:
         sensitivity_interval=_interval(point["sensitivity"]),
         specificity=_value(point["specificity"]),
         specificity_interval=_interval(point["specificity"]),
+        pointing=_value(validation["pointing_game"]),
+        pointing_interval=_interval(validation["pointing_game"]),
         threshold=f"{point['threshold']:.3f}",
         target=f"{point['target_sensitivity']:.2f}",
         prevalence=f"{100 * validation['fractured'] / validation['samples']:.0f} %",

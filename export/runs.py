@@ -56,7 +56,7 @@ def read_run(run_dir: Path) -> Run:
         for name, content, keys in (
             ("config.json", config, {"model"}),
             ("provenance.json", provenance, {"dataset", "weights", "sides", "commit"}),
-            ("evaluation.json", evaluation, {"auroc", "operating_point", "calibration"}),
+            ("evaluation.json", evaluation, {"auroc", "operating_point", "calibration", "pointing_game"}),
         )
         if not isinstance(content, dict) or keys - content.keys()
     ]

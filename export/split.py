@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
+from numpy.typing import NDArray
 
 from edge_app.errors import ExportError
 
@@ -59,46 +61,63 @@ def split_model(model: keras.Model) -> Pair:
             f"output of shape {model.output_shape}."
         )
     cut = _last_feature_map(model)
-    *head_layers, last = model.layers[model.layers.index(cut) + 1 :]
+    *head, last = model.operations[model.operations.index(cut) + 1 :]
     if not (isinstance(last, layers.Activation) and last.activation is keras.activations.sigmoid):
         raise ExportError(f"Expected a sigmoid Activation as the last layer, found {_called(last)}.")
-    _check_chain([cut, *head_layers, last])
+    _check_chain([cut, *head, last])
     features = keras.Model(model.input, cut.output, name="features")
-    head = keras.Model(cut.output, last.input, name="head")
-    return Pair(features, head, tuple(_exportable(layer) for layer in head_layers))
+    logit = keras.Model(cut.output, last.input, name="head")
+    return Pair(features, logit, tuple(_exportable(step) for step in head))
 
 
-def _last_feature_map(model: keras.Model) -> keras.Layer:
-    maps = [layer for layer in model.layers[1:] if len(layer.output.shape) == 4]
+def _last_feature_map(model: keras.Model) -> keras.Operation:
+    maps = [
+        layer
+        for layer in model.layers[1:]
+        if len(layer.output.shape) == 4
+        and layer.output.shape[-1] > 1
+        and not isinstance(layer, layers.Dropout)
+    ]
     if not maps:
         raise ExportError("The model has no layer with a feature map (N, h, w, C) to explain.")
     return maps[-1]
 
 
-def _check_chain(chain: list[keras.Layer]) -> None:
-    for before, layer in pairwise(chain):
-        if layer.input is not before.output:
+def _check_chain(chain: list[keras.Operation]) -> None:
+    for before, step in pairwise(chain):
+        if step.input is not before.output:
             raise ExportError(
-                f"The head must be a chain of layers, but {_called(layer)} does not take its input from "
+                f"The head must be a chain of layers, but {_called(step)} does not take its input from "
                 f"{_called(before)} alone."
             )
 
 
-def _exportable(layer: keras.Layer) -> Step:
-    if isinstance(layer, layers.Dropout):
+def _exportable(step: keras.Operation) -> Step:
+    if isinstance(step, layers.Dropout):
         return tf.identity
-    if isinstance(layer, layers.GlobalAveragePooling2D) and not layer.keepdims:
+    if isinstance(step, layers.GlobalAveragePooling2D) and not step.keepdims:
         return global_average
-    if isinstance(layer, layers.ReLU) and _is_plain(layer):
+    if type(step).__name__ == "Logsumexp" and (list(step.axis), step.keepdims) == ([1, 2], False):
+        return log_sum_exp
+    if isinstance(step, layers.ReLU) and _is_plain(step):
         return relu
-    if isinstance(layer, layers.Activation) and layer.activation is keras.activations.relu:
+    if isinstance(step, layers.Activation) and step.activation is keras.activations.relu:
         return relu
-    if isinstance(layer, layers.Dense) and layer.activation is keras.activations.linear:
-        return _dense(layer)
+    if isinstance(step, layers.Dense) and step.activation is keras.activations.linear:
+        return _dense(*step.get_weights())
+    if isinstance(step, layers.Conv2D) and _is_pointwise(step):
+        kernel, *bias = step.get_weights()
+        return _dense(kernel[0, 0], *bias)
     raise ExportError(
-        f"The head holds {_called(layer)}, for which no exact gradient can be exported. Supported are "
-        "GlobalAveragePooling2D, Dense with linear activation, ReLU and Dropout."
+        f"The head holds {_called(step)}, for which no exact gradient can be exported. Supported are "
+        "GlobalAveragePooling2D, logsumexp over rows and columns, Dense and 1 x 1 Conv2D with linear "
+        "activation, ReLU and Dropout."
     )
+
+
+def _is_pointwise(layer: layers.Conv2D) -> bool:
+    plain = layer.kernel_size == layer.strides == layer.dilation_rate == (1, 1) and layer.groups == 1
+    return plain and layer.activation is keras.activations.linear
 
 
 def _is_plain(layer: layers.ReLU) -> bool:
@@ -128,16 +147,33 @@ def relu(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
     return result, gradient
 
 
-def _dense(layer: layers.Dense) -> Step:
-    # As numpy arrays they become constants of the graph; as tensors they would become its inputs.
-    kernel, *bias = layer.get_weights()
+@tf.custom_gradient
+def log_sum_exp(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
+    """Pool (N, h, w, C) to (N, C) by the logarithm of summed exponentials; its gradient is their share."""
+    largest = tf.reduce_max(values, axis=[1, 2], keepdims=True)
+    exponentials = tf.exp(values - largest)
+    total = tf.reduce_sum(exponentials, axis=[1, 2], keepdims=True)
 
-    def dense(values: tf.Tensor) -> tf.Tensor:
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return upstream[:, tf.newaxis, tf.newaxis, :] * exponentials / total
+
+    return tf.squeeze(tf.math.log(total) + largest, axis=[1, 2]), gradient
+
+
+def _dense(kernel: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> Step:
+    """Make a step that multiplies the last axis; kept as numpy arrays, weights become constants."""
+
+    @tf.custom_gradient
+    def dense(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
         product = tf.linalg.matmul(values, kernel)
-        return tf.add(product, bias[0]) if bias else product
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.linalg.matmul(upstream, kernel.T)
+
+        return product if bias is None else tf.add(product, bias), gradient
 
     return dense
 
 
-def _called(layer: keras.Layer) -> str:
-    return f"the layer {layer.name!r} ({type(layer).__name__})"
+def _called(step: keras.Operation) -> str:
+    return f"the layer {step.name!r} ({type(step).__name__})"

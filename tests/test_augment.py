@@ -8,7 +8,7 @@ from training.augment import augment
 
 def test_same_seed_gives_the_same_picture() -> None:
     square = draw_xray(1, 96, 96)
-    first, again, other = (augment(square, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    first, again, other = (augment(square, square, np.random.default_rng(seed))[0] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -17,7 +17,7 @@ def test_original_stays_unchanged_and_the_form_is_kept() -> None:
     square = draw_xray(1, 96, 96)
     before = square.copy()
     for seed in range(20):
-        changed = augment(square, np.random.default_rng(seed))
+        changed, _ = augment(square, square, np.random.default_rng(seed))
         assert (changed.shape, changed.dtype) == (square.shape, np.uint8)
     np.testing.assert_array_equal(square, before)
 
@@ -26,7 +26,7 @@ def test_centre_of_the_picture_is_never_lost() -> None:
     square = np.zeros((96, 96), np.uint8)
     square[40:56, 40:56] = 255
     for seed in range(200):
-        changed = augment(square, np.random.default_rng(seed))
+        changed, _ = augment(square, square, np.random.default_rng(seed))
         assert changed[38:58, 38:58].max() > 200, seed
 
 
@@ -35,6 +35,15 @@ def test_pictures_are_mirrored_about_half_the_time() -> None:
     square[:, :48] = 200
     mirrored = [
         changed[:, 60:].mean() > changed[:, :36].mean()
-        for changed in (augment(square, np.random.default_rng(seed)) for seed in range(300))
+        for changed in (augment(square, square, np.random.default_rng(seed))[0] for seed in range(300))
     ]
     assert 0.4 < np.mean(mirrored) < 0.6
+
+
+def test_mask_moves_with_the_picture() -> None:
+    square = np.zeros((96, 96), np.uint8)
+    square[20:40, 60:80] = 255
+    for seed in range(50):
+        changed, mask = augment(square, square, np.random.default_rng(seed))
+        bright = changed > 128
+        assert (bright == (mask > 128)).mean() > 0.98, seed

@@ -14,12 +14,16 @@ from training.pipeline import decode_samples, training_batches
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 SQUARES = np.random.default_rng(0).integers(0, 256, (10, 32, 32), np.uint8)
+MASKS = np.where(SQUARES > 128, 255, 0).astype(np.uint8)
 LABELS = np.arange(10, dtype=np.float32)  # as names of the samples
 
 
-def epochs(seed: int, first_epoch: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    batches = training_batches(SQUARES, LABELS, 4, seed, first_epoch)
-    return [(image.numpy(), label.numpy()) for image, label in islice(batches, 2 * count)]
+def epochs(seed: int, first_epoch: int, count: int) -> list[tuple[np.ndarray, ...]]:
+    batches = training_batches(SQUARES, MASKS, LABELS, 4, seed, first_epoch)
+    return [
+        (image.numpy(), targets["probability"].numpy(), targets["evidence"].numpy())
+        for image, targets in islice(batches, 2 * count)
+    ]
 
 
 def test_training_sees_the_tensor_that_the_clinic_sees(drawn_dataset: Path) -> None:
@@ -44,22 +48,24 @@ def test_nothing_readable_is_an_error(drawn_dataset: Path) -> None:
 
 
 def test_batches_have_the_models_form() -> None:
-    image, label = epochs(seed=0, first_epoch=0, count=1)[0]
+    image, label, cells = epochs(seed=0, first_epoch=0, count=1)[0]
     assert (image.shape, image.dtype) == ((4, 32, 32, 1), np.float32)
     assert (label.shape, label.dtype) == ((4, 1), np.float32)
+    assert (cells.shape, cells.dtype) == ((4, 2, 2, 1), np.float32)
+    assert set(np.unique(cells)) <= {0.0, 1.0}
     assert 0 <= image.min() < image.max() <= 255
 
 
 def test_no_sample_comes_twice_in_an_epoch() -> None:
     batches = epochs(seed=0, first_epoch=0, count=3)
     for first in range(0, 6, 2):
-        names = np.concatenate([label[:, 0] for _, label in batches[first : first + 2]])
+        names = np.concatenate([label[:, 0] for _, label, _ in batches[first : first + 2]])
         assert len(set(names)) == 8
 
 
 def test_resumed_stream_equals_the_uninterrupted_one() -> None:
     whole = epochs(seed=7, first_epoch=0, count=3)
     resumed = epochs(seed=7, first_epoch=2, count=1)
-    for (image, label), (expected_image, expected_label) in zip(resumed, whole[4:], strict=True):
-        np.testing.assert_array_equal(label, expected_label)
-        np.testing.assert_array_equal(image, expected_image)
+    for batch, expected in zip(resumed, whole[4:], strict=True):
+        for tensor, expected_tensor in zip(batch, expected, strict=True):
+            np.testing.assert_array_equal(tensor, expected_tensor)

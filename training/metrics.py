@@ -58,43 +58,67 @@ def specificity_at(threshold: float) -> Measure:
     return lambda labels, scores: float(np.mean(scores[labels == 0] < threshold))
 
 
-def estimate(
-    measure: Measure, labels: Labels, scores: Scores, groups: NDArray[np.int64], seed: int = 0
-) -> Estimate:
+def estimate(measure: Measure, labels: Labels, scores: Scores, groups: NDArray[np.int64]) -> Estimate:
     """Measure with a 95 % interval by the bootstrap over whole groups.
 
-    Samples of one group are not independent, so groups are drawn with replacement, not samples. Rounds
-    that happen to draw one class only are drawn again.
-
     Args:
-        measure: Takes labels and scores.
+        measure: Takes labels and scores of both classes.
         labels: float32 (N,), 0 or 1, both present in at least two groups.
         scores: (N,).
         groups: int64 (N,).
+
+    Returns:
+        The value and its interval.
+
+    Raises:
+        DataError: one class only.
+    """
+    if len(np.unique(labels)) < 2:
+        raise DataError("Nothing can be measured on a single class.")
+
+    def drawn(indices: NDArray[np.int64]) -> float | None:
+        if len(np.unique(labels[indices])) < 2:
+            return None
+        return measure(labels[indices], scores[indices])
+
+    return bootstrap(drawn, groups)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float | None], groups: NDArray[np.int64], seed: int = 0
+) -> Estimate:
+    """Compute a statistic and its 95 % interval by the bootstrap over whole groups.
+
+    Samples of one group are not independent, so groups are drawn with replacement, not samples.
+
+    Args:
+        statistic: Takes indices of samples; None where it has no value, and then other groups are drawn.
+        groups: int64 (N,), the group of each sample.
         seed: Any whole number.
 
     Returns:
         The value on all samples, and the percentiles 2.5 and 97.5 of the rounds.
 
     Raises:
-        DataError: one class only.
+        DataError: the statistic has no value on all samples.
 
     Source:
         Field & Welsh, Bootstrapping clustered data, JRSS B 69 (2007), the cluster bootstrap.
     """
-    if len(np.unique(labels)) < 2:
-        raise DataError("Nothing can be measured on a single class.")
+    value = statistic(np.arange(len(groups)))
+    if value is None:
+        raise DataError("There are too few samples to measure this.")
     generator = np.random.default_rng(seed)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    values: list[float] = []
-    while len(values) < BOOTSTRAP_ROUNDS:
+    rounds: list[float] = []
+    while len(rounds) < BOOTSTRAP_ROUNDS:
         drawn = generator.integers(len(members), size=len(members))
-        indices = np.concatenate([members[group] for group in drawn])
-        if len(np.unique(labels[indices])) == 2:
-            values.append(measure(labels[indices], scores[indices]))
+        found = statistic(np.concatenate([members[group] for group in drawn]))
+        if found is not None:
+            rounds.append(found)
     tail = 100 * (1 - CONFIDENCE_LEVEL) / 2
-    low, high = np.percentile(values, (tail, 100 - tail))
-    return Estimate(measure(labels, scores), float(low), float(high))
+    low, high = np.percentile(rounds, (tail, 100 - tail))
+    return Estimate(value, float(low), float(high))
 
 
 def fit_calibration(labels: Labels, logits: Scores) -> Calibration:

@@ -26,12 +26,13 @@ class Decoded:
     """The readable samples with their squares, and what could not be read.
 
     `squares` is uint8 (N, S, S), in the order of `samples`; `masks` likewise, with each one's boxes
-    drawn. `unreadable` holds the sample and why.
+    drawn, and `shapes`, int64 (N, 2), with its height and width. `unreadable` holds the sample and why.
     """
 
     samples: list[Sample]
     squares: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    shapes: NDArray[np.int64]
     unreadable: list[tuple[Sample, str]]
 
 
@@ -50,13 +51,14 @@ def decode_samples(samples: Sequence[Sample], size_px: int) -> Decoded:
         DataError: not one sample could be read.
     """
 
-    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | str:
+    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, ...]] | str:
         try:
             image = decode_image(sample.path.read_bytes())
         except ImageError as error:
             return str(error)
         height, width = image.shape
-        return to_square(image, size_px), draw_boxes(sample.boxes, height, width, size_px)
+        mask = draw_boxes(sample.boxes, height, width, size_px)
+        return to_square(image, size_px), mask, image.shape
 
     with ThreadPoolExecutor(_DECODE_THREADS) as pool:
         results = list(tqdm(pool.map(decode, samples), "decode", len(samples), unit="image"))
@@ -66,8 +68,9 @@ def decode_samples(samples: Sequence[Sample], size_px: int) -> Decoded:
         raise DataError(f"None of the {len(samples)} images could be read.")
     return Decoded(
         samples=[sample for sample, _ in readable],
-        squares=np.stack([square for _, (square, _) in readable]),
-        masks=np.stack([mask for _, (_, mask) in readable]),
+        squares=np.stack([square for _, (square, _, _) in readable]),
+        masks=np.stack([mask for _, (_, mask, _) in readable]),
+        shapes=np.array([shape for _, (_, _, shape) in readable], np.int64),
         unreadable=[(sample, why) for sample, why in pairs if isinstance(why, str)],
     )
 

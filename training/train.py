@@ -22,9 +22,9 @@ from edge_app.errors import DataError, EdgeError
 from training import metrics, rundir, splits
 from training.architectures import BACKBONES, build_model
 from training.datasets import Sample, check_layout, read_dataset
-from training.evaluate import LogitModel, evaluate_scores, fold_calibration
+from training.evaluate import LogitModel, evaluate_scores, fold_calibration, pointing_game
 from training.losses import classifier, trainable
-from training.pipeline import decode_samples, training_batches
+from training.pipeline import Decoded, decode_samples, training_batches
 from training.provenance import describe_run, fingerprint
 from training.weights import LITE0, RANDOM, load_imagenet_weights
 
@@ -59,13 +59,10 @@ class Config:
 class TrainingData:
     """Decoded samples and their split.
 
-    `squares` and `masks` are uint8 (N, S, S), `labels` float32 (N,), `groups` int64 (N,), `training` and
-    `validation` bool (N,).
+    `labels` is float32 (N,), `groups` int64 (N,), `training` and `validation` bool (N,).
     """
 
-    samples: list[Sample]
-    squares: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
+    decoded: Decoded
     labels: NDArray[np.float32]
     groups: NDArray[np.int64]
     training: NDArray[np.bool_]
@@ -126,7 +123,9 @@ def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
         raise DataError(
             f"--batch_size {config.batch_size} exceeds the {training.sum()} X-rays to train on."
         )
-    return TrainingData(samples, decoded.squares, decoded.masks, labels, groups, training, validation)
+    if not any(sample.boxes for sample, chosen in zip(samples, validation, strict=True) if chosen):
+        raise DataError("No X-ray to validate on has a fracture box, so the heat map could not be judged.")
+    return TrainingData(decoded, labels, groups, training, validation)
 
 
 def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
@@ -147,15 +146,19 @@ def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
     if epochs_done >= config.epochs:
         return
     batches = training_batches(
-        data.squares[data.training],
-        data.masks[data.training],
+        data.decoded.squares[data.training],
+        data.decoded.masks[data.training],
         data.labels[data.training],
         config.batch_size,
         config.seed,
         epochs_done,
     )
     keeper = _Keeper(
-        run_dir, data.squares[data.validation], data.labels[data.validation], config.seed, epochs_done
+        run_dir,
+        data.decoded.squares[data.validation],
+        data.labels[data.validation],
+        config.seed,
+        epochs_done,
     )
     model.fit(
         batches,
@@ -179,29 +182,40 @@ def finish(data: TrainingData, run_dir: Path) -> None:
     """
     model = keras.saving.load_model(run_dir / rundir.BEST_CHECKPOINT, compile=False)
     chosen = np.flatnonzero(data.validation)
+    samples = [data.decoded.samples[index] for index in chosen]
+    squares, shapes = data.decoded.squares[chosen], data.decoded.shapes[chosen]
     labels, groups = data.labels[chosen], data.groups[chosen]
-    calibration = metrics.fit_calibration(labels, LogitModel(model)(data.squares[chosen]))
+    calibration = metrics.fit_calibration(labels, LogitModel(model)(squares))
     fold_calibration(model, calibration)
-    logits = LogitModel(model)(data.squares[chosen])
+    logits = LogitModel(model)(squares)
     probabilities = metrics.to_probability(logits)
     rundir.write_csv(
         run_dir / rundir.PREDICTIONS,
         [
             {
-                "image_id": data.samples[index].image_id,
-                "fractured": int(data.labels[index]),
-                "group": int(data.groups[index]),
+                "image_id": sample.image_id,
+                "fractured": int(sample.fractured),
+                "group": int(group),
                 "logit": f"{logit:.6f}",
                 "probability": f"{probability:.6f}",
             }
-            for index, logit, probability in zip(chosen, logits, probabilities, strict=True)
+            for sample, group, logit, probability in zip(
+                samples, groups, logits, probabilities, strict=True
+            )
         ],
     )
     rundir.save_model(run_dir / rundir.BEST_MODEL, model)
     evaluation = evaluate_scores(labels, probabilities, groups)
+    evaluation["pointing_game"] = pointing_game(model, squares, samples, shapes, groups)
     evaluation["calibration"] = {"method": "platt", **asdict(calibration)}
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     area, point = evaluation["auroc"], evaluation["operating_point"]
+    pointing = evaluation["pointing_game"]
+    logger.info(
+        "The warmest place lies on the fracture in %.1f %% of %d fractured X-rays.",
+        100 * pointing["value"],
+        pointing["samples"],
+    )
     logger.info("Validation AUROC %.3f (%.3f to %.3f).", area["value"], area["low"], area["high"])
     logger.info(
         "Threshold %.4f: sensitivity %.3f, specificity %.3f. The run is in %s.",
