@@ -13,7 +13,7 @@ DEV := .venv/bin/python
 # Written last, so that an install that was broken off is never taken for a whole one.
 EDGE_READY := .venv-edge/.ready
 DEV_READY := .venv/.ready
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
 .PHONY: help run test check lock format screenshot clean
 
