@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_app.bundle import Bundle
-from edge_app.errors import BundleError, DeviceError, ModelError
+from edge_app.errors import BundleError, DeviceError, EdgeError, ModelError
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
@@ -69,7 +69,7 @@ class ModelPair:
 
     def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
         self._size_px = bundle.manifest.size_px
-        if device == "cuda" or (device == "auto" and _has_cuda_driver()):
+        if device != "cpu" and (_has_cuda_driver() or device == "cuda"):
             try:
                 self._start(bundle, True, threads)
             except DeviceError as error:
@@ -107,17 +107,16 @@ class ModelPair:
 
     def _start(self, bundle: Bundle, cuda: bool, threads: int) -> None:
         """Open both sessions and judge one black picture, which proves names and shapes, and warms up."""
-        self._features = open_session(bundle.features, cuda, threads)
-        # The head is tiny; a second pool of threads would only fight the first one's.
-        self._classifier = open_session(bundle.classifier, cuda, 1)
-        sessions = (self._features, self._classifier)
-        if cuda and any(session.get_providers()[0] != _CUDA for session in sessions):
-            raise DeviceError(_NO_CUDA)
         try:
+            self._features = open_session(bundle.features, cuda, threads)
+            # The head is tiny; a second pool of threads would only fight the first one's.
+            self._classifier = open_session(bundle.classifier, cuda, 1)
             judgement = self.judge(np.zeros((1, self._size_px, self._size_px, 1), np.float32))
         except Exception as error:  # onnxruntime's errors share no base class
             if cuda:
                 raise DeviceError(_NO_CUDA) from error
+            if isinstance(error, EdgeError):
+                raise
             raise BundleError(
                 f"The model's graphs do not run: {error}. Install the model bundle again."
             ) from error
@@ -126,6 +125,9 @@ class ModelPair:
                 f"The gradient {judgement.gradient.shape} is not shaped like the features "
                 f"{judgement.features.shape}. Install the model bundle again."
             )
+        sessions = (self._features, self._classifier)
+        if cuda and any(session.get_providers()[0] != _CUDA for session in sessions):
+            raise DeviceError(_NO_CUDA)
         self._device = "cuda" if cuda else "cpu"
 
 

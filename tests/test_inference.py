@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from edge_app.bundle import Bundle, load_bundle
-from edge_app.errors import BundleError, DeviceError
+from edge_app.errors import BundleError, DeviceError, ModelError
 from edge_app.inference import ModelPair, open_session
 from tests import toy
 
@@ -49,7 +49,7 @@ def test_swapped_graphs_are_refused(toy_bundle: Path) -> None:
 def test_model_without_a_number_is_refused(toy_bundle: Path) -> None:
     bundle = load_bundle(toy_bundle)
     broken = Bundle(bundle.manifest, bundle.features, toy.classifier_graph(np.full((2, 1), np.nan, "f4")))
-    with pytest.raises(BundleError, match="gave no number"):
+    with pytest.raises(ModelError, match="gave no number"):
         ModelPair(broken, device="cpu")
 
 
