@@ -4,7 +4,7 @@ BUNDLE ?= models/default
 DEVICE ?= auto
 
 # The first interpreter that is 3.11, 3.12 or 3.13; `make PYTHON=...` overrides the search.
-IN_RANGE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+IN_RANGE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(IN_RANGE)" 2>/dev/null && { echo $$p; break; }; done)
 
@@ -51,11 +51,16 @@ $(EDGE_READY): requirements-edge.txt
 $(DEV_READY): requirements-train.txt
 	$(call environment,.venv,requirements-train.txt)
 
+# A lock that is newer but says the same, as after unpacking an update, costs nothing. An environment that
+# works is put aside, not deleted, until the new one stands.
 define environment
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 was not found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up $(1) with $$($(PYTHON) --version), from $(2). This is done once and takes a few minutes."
-	@rm -rf $(1)
-	@$(PYTHON) -m venv $(1) || { echo "Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"; rm -rf $(1); exit 1; }
-	@$(1)/bin/python $(PIP_INSTALL) -r $(2) || { rm -rf $(1); exit 1; }
-	@touch $(1)/.ready
+	@if cmp -s $(2) $(1)/.ready; then touch $(1)/.ready; else \
+	  $(PYTHON) -c "$(IN_RANGE)" 2>/dev/null || { \
+	    echo "Python 3.11, 3.12 or 3.13 is needed. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }; \
+	  echo "Setting up $(1) with $$($(PYTHON) --version), from $(2). This is done once and takes a few minutes."; \
+	  rm -rf $(1).old; if [ -e $(1)/.ready ]; then mv $(1) $(1).old; else rm -rf $(1); fi; \
+	  if $(PYTHON) -m venv $(1) && $(1)/bin/python $(PIP_INSTALL) -r $(2); then cp $(2) $(1)/.ready; rm -rf $(1).old; else \
+	    rm -rf $(1); if [ -e $(1).old ]; then mv $(1).old $(1); fi; \
+	    echo "Setting up $(1) failed; see above. Where venv is missing on Debian or Ubuntu: apt install python3-venv"; exit 1; fi; \
+	fi
 endef

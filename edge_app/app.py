@@ -44,6 +44,7 @@ def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
     """
     app = _App("edge_app")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES // 2
+    app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     protect(app)

@@ -150,7 +150,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"No model bundle at {path.parent}: {MANIFEST} was not found. "
             "Name the bundle's directory with --bundle."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read as JSON. Install the model bundle again.") from error
     if not isinstance(content, dict):
         raise BundleError(f"{path} is not a JSON object. Install the model bundle again.")
@@ -162,7 +162,7 @@ def _read_verified(bundle_dir: Path, name: str, sha256: str) -> bytes:
         raise BundleError(f"The manifest names {name!r}, which is outside the bundle. Do not use it.")
     try:
         data = (bundle_dir / name).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BundleError(
             f"{name} is missing from the model bundle {bundle_dir}. Install the model bundle again."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,6 +91,8 @@ class Predictor:
         self._model: Model = ModelPair(bundle, device, threads)
         self._manifest = bundle.manifest
         self._max_pixels = max_pixels
+        # One picture at a time: the model uses every core anyway, and a large picture takes much memory.
+        self._turn = threading.Lock()
 
     @property
     def manifest(self) -> Manifest:
@@ -114,9 +117,10 @@ class Predictor:
             ImageError: the bytes give no picture that can be judged.
             ModelError: the model gave no usable answer.
         """
-        image = decode_image(data, self._max_pixels)
         size_px = self._manifest.size_px
-        judgement = self._model.judge(preprocess(image, size_px))
+        with self._turn:
+            image = decode_image(data, self._max_pixels)
+            judgement = self._model.judge(preprocess(image, size_px))
         square_map = grad_cam(judgement.features, judgement.gradient)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(square_map, image.shape[0], image.shape[1], size_px))

@@ -12,6 +12,14 @@ from typing import NamedTuple
 from edge_app.errors import ResultExpired
 from edge_app.predictor import Prediction
 
+_LONGEST_WAIT_S = 30.0
+
+
+def _seconds() -> float:
+    """Return seconds that run on while the PC sleeps, where the system can tell."""
+    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot_clock is None else time.clock_gettime(boot_clock)
+
 
 class _Entry(NamedTuple):
     prediction: Prediction
@@ -30,9 +38,7 @@ class ResultStore:
         clock: Seconds from any start, never running back.
     """
 
-    def __init__(
-        self, max_bytes: int, max_age_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, max_bytes: int, max_age_s: float, clock: Callable[[], float] = _seconds) -> None:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
@@ -91,7 +97,8 @@ class ResultStore:
         self._timer = None
         if self._entries:
             wait_s = next(iter(self._entries.values())).expires_s - now
-            self._timer = threading.Timer(wait_s, self._expire)
+            # A timer stands still while the PC sleeps: look again soon after it wakes.
+            self._timer = threading.Timer(min(wait_s, _LONGEST_WAIT_S), self._expire)
             self._timer.daemon = True
             self._timer.start()
 

@@ -105,6 +105,8 @@ def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[
 
 def _move_into_place(partial: Path, out_dir: Path) -> None:
     replaced = out_dir.with_name(f".{out_dir.name}.replaced")
+    if replaced.exists() and not out_dir.exists():
+        os.replace(replaced, out_dir)  # an earlier export died between its two moves
     shutil.rmtree(replaced, ignore_errors=True)
     if out_dir.exists():
         os.replace(out_dir, replaced)

@@ -38,7 +38,7 @@ def test_missing_bundle_says_how_to_name_one(tmp_path: Path) -> None:
         load_bundle(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema_version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 200_000, '{"schema_version": 1}'])
 def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
     toy.write_toy_bundle(tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -57,6 +57,10 @@ def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
         ({"files": {}}, "lists no classifier.onnx and no features.onnx"),
         ({"files": {"../features.onnx": "0", "features.onnx": "0", "classifier.onnx": "0"}}, "outside"),
         ({"training": {}}, "dataset"),
+        (
+            {"files": {"a\0": "0", "features.onnx": "0", "classifier.onnx": "0"}},
+            "missing from|not the file",
+        ),
         ({"files": None}, "lacks or misstates"),
     ],
 )

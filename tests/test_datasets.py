@@ -72,7 +72,13 @@ def test_table_with_other_columns_or_values_is_refused(
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    [("0.3,", "left,", "x 'left'"), ("image_id", "image", "no column 'image_id'")],
+    [
+        ("0.3,", "left,", "x 'left'"),
+        ("0.3,", "120,", "x '120'; expected a fraction"),
+        ("0.3,", "nan,", "x 'nan'"),
+        ("IMG0000006.jpg", "IMG9999999.jpg", "boxes.csv names IMG9999999.jpg"),
+        ("image_id", "image", "no column 'image_id'"),
+    ],
 )
 def test_boxes_with_other_columns_or_values_are_refused(
     copied: Path, old: str, new: str, words: str

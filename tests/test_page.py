@@ -166,16 +166,25 @@ def test_result_leaves_the_page_when_its_time_is_over(page: Page, white_png: byt
     choose(page, white_png)
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#result")).to_be_hidden()
+    expect(page.locator("#progress")).to_contain_text("taken off this page")
     assert page.locator("#picture").get_attribute("src") is None
 
 
 def test_probability_and_threshold_never_look_equal_when_they_differ(page: Page) -> None:
-    image = np.full((64, 64), 84, np.uint8)  # logit 6 * 84 / 255 - 2 = -0.024, probability 0.494
+    image = np.full((64, 64), 84, np.uint8)
+    image[32:] = 85  # logit 6 * 84.5 / 255 - 2 = -0.012, probability 0.497
     choose(page, encode_png(image))
     expect(page.locator("#answer")).to_have_text("Normal")
-    expect(page.locator("#probability")).to_have_text("49%")
-    choose(page, encode_png(np.full((64, 64), 85, np.uint8)))  # logit 0, probability 0.5
+    expect(page.locator("#probability")).to_have_text("49.7%")
+    expect(page.locator("#threshold")).to_have_text("50.0%")
+
+
+def test_answer_names_its_file_and_outlives_a_slip_of_the_mouse(page: Page, white_png: bytes) -> None:
+    choose(page, white_png, name="left hand.png")
+    expect(page.locator("#file-name")).to_have_text("left hand.png")
+    page.evaluate("document.dispatchEvent(new DragEvent('drop', { dataTransfer: new DataTransfer() }))")
     expect(page.locator("#answer")).to_have_text("Fracture Detected")
+    expect(page.locator("#result")).to_be_visible()
 
 
 def test_stopped_tool_is_told(page: Page, white_png: bytes) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import RunError
-from training.rundir import is_finished, open_run, read_csv, write_csv, write_json
+from training.rundir import is_finished, load_model, open_run, read_csv, write_csv, write_json
 
 
 def test_same_settings_take_up_a_run(tmp_path: Path) -> None:
@@ -44,6 +44,12 @@ def test_run_is_finished_when_it_is_evaluated(tmp_path: Path) -> None:
     assert not is_finished(tmp_path)
     write_json(tmp_path / "evaluation.json", {})
     assert is_finished(tmp_path)
+
+
+def test_broken_checkpoint_is_told(tmp_path: Path) -> None:
+    (tmp_path / "last.keras").write_bytes(b"")
+    with pytest.raises(RunError, match=r"last\.keras cannot be read"):
+        load_model(tmp_path / "last.keras")
 
 
 def test_table_comes_back_and_leaves_no_partial_file(tmp_path: Path) -> None:

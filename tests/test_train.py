@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def test_killed_run_goes_on_and_ends_like_an_uninterrupted_one(
     assert not (tmp_path / "killed" / "evaluation.json").exists()
     done = run(command)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Going on after epoch 1 of 3." in done.stdout
+    # the killed process may have come an epoch further before the signal reached it
+    assert re.search(r"Going on after epoch [12] of 3\.", done.stdout)
     assert rows(tmp_path / "killed" / "history.csv") == rows(finished / "history.csv")
     names = ("validation_predictions.csv", "evaluation.json", "split.csv")
     for name in names:

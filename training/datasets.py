@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,11 @@ def read_dataset(data_dir: Path) -> list[Sample]:
             occurs.
     """
     check_layout(data_dir)
-    samples = _read_samples(data_dir, _read_boxes(data_dir / "boxes.csv"))
+    boxes = _read_boxes(data_dir / "boxes.csv")
+    samples = _read_samples(data_dir, boxes)
+    strangers = boxes.keys() - {sample.image_id for sample in samples}
+    if strangers:
+        raise DataError(f"boxes.csv names {min(strangers)}, which dataset.csv does not list.")
     absent = [sample.image_id for sample in samples if not sample.path.is_file()]
     if absent:
         raise DataError(
@@ -136,6 +141,9 @@ def _flag(row: dict[str, str], column: str, path: Path) -> bool:
 def _fraction(row: dict[str, str], column: str, path: Path) -> float:
     text = _text(row, column, path)
     try:
-        return float(text)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path} holds {column} {text!r}; expected a number from 0 to 1.") from error
+        value = float(text)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise DataError(f"{path} holds {column} {text!r}; expected a fraction of the picture, 0 to 1.")
+    return value

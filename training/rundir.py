@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,28 @@ def save_model(path: Path, model: keras.Model) -> None:
     """Save a model in one step."""
     partial = path.with_name(f"partial-{path.name}")
     model.save(partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     os.replace(partial, path)
+
+
+def load_model(path: Path, compiled: bool = True) -> keras.Model:
+    """Load a model that `save_model` wrote.
+
+    Args:
+        path: The file.
+        compiled: Whether to restore the optimizer and the losses.
+
+    Returns:
+        The model.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    try:
+        return keras.saving.load_model(path, compile=compiled)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} cannot be read. Begin again in a new directory with --out.") from error
 
 
 def _replace(path: Path, text: str) -> None:

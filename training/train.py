@@ -139,7 +139,7 @@ def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
     keras.utils.set_random_seed(config.seed)
     steps = int(data.training.sum()) // config.batch_size
     last = run_dir / rundir.LAST_CHECKPOINT
-    model = keras.saving.load_model(last) if last.exists() else _new_model(config, steps)
+    model = rundir.load_model(last) if last.exists() else _new_model(config, steps)
     epochs_done = int(model.optimizer.iterations) // steps
     if epochs_done:
         logger.info("Going on after epoch %d of %d.", epochs_done, config.epochs)
@@ -180,7 +180,7 @@ def finish(data: TrainingData, run_dir: Path) -> None:
         data: What was validated on.
         run_dir: The run directory, which receives the model, the predictions and the evaluation.
     """
-    model = keras.saving.load_model(run_dir / rundir.BEST_CHECKPOINT, compile=False)
+    model = rundir.load_model(run_dir / rundir.BEST_CHECKPOINT, compiled=False)
     chosen = np.flatnonzero(data.validation)
     samples = [data.decoded.samples[index] for index in chosen]
     squares, shapes = data.decoded.squares[chosen], data.decoded.shapes[chosen]

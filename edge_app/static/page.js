@@ -4,12 +4,13 @@ const byId = (id) => document.getElementById(id);
 const form = byId("upload");
 const input = byId("file");
 const drop = byId("drop");
-const sections = ["progress", "problem", "result"];
 let latest = 0;
-let expiry;
+let expires = Infinity;
 
-function show(name) {
-  for (const id of sections) byId(id).hidden = id !== name;
+// A live region is announced when its text changes while it stands in the page.
+function show(name, progress = "") {
+  for (const id of ["problem", "result"]) byId(id).hidden = id !== name;
+  byId("progress").textContent = progress;
 }
 
 function showProblem(message) {
@@ -30,17 +31,23 @@ function percent(share, digits = 0) {
 
 function clearResult() {
   for (const id of ["picture", "heatmap"]) byId(id).removeAttribute("src");
-  byId("result").hidden = true;
+  byId("file-name").textContent = "";
+  expires = Infinity;
+}
+
+function expire() {
+  if (Date.now() < expires) return;
+  clearResult();
+  show("nothing", words("expired"));
 }
 
 async function send(files) {
   const ticket = ++latest; // an older answer never replaces a newer one
-  clearTimeout(expiry);
   clearResult();
   if (files.length !== 1) return showProblem(words(files.length ? "one-only" : "no-file"));
   const [file] = files;
   if (file.size > Number(form.dataset.maxBytes)) return showProblem(words("too-large"));
-  show("progress");
+  show("progress", words("looking"));
   const body = new FormData();
   body.append("file", file);
   try {
@@ -48,18 +55,18 @@ async function send(files) {
     const answer = await response.json();
     if (ticket !== latest) return;
     if (!response.ok) return showProblem(answer.message);
-    fill(answer);
+    fill(answer, file.name);
     await Promise.all([...document.querySelectorAll("#result img[src]")].map((image) => image.decode()));
     if (ticket !== latest) return;
     show("result");
     byId("result").focus();
-    expiry = setTimeout(clearResult, 60000 * Number(form.dataset.minutes));
+    expires = Date.now() + 60000 * Number(form.dataset.minutes);
   } catch {
     if (ticket === latest) showProblem(words("unreachable"));
   }
 }
 
-function fill(answer) {
+function fill(answer, name) {
   const { probability, threshold } = answer;
   const fractured = probability >= threshold;
   // as few digits as tell the probability from the threshold
@@ -67,6 +74,7 @@ function fill(answer) {
   byId("result").classList.toggle("is-fractured", fractured);
   byId("verdict-sign").setAttribute("href", fractured ? "#sign-fractured" : "#sign-normal");
   byId("answer").textContent = answer.prediction;
+  byId("file-name").textContent = name;
   byId("probability").textContent = percent(probability, digits);
   byId("threshold").textContent = percent(threshold, digits);
   byId("confidence").textContent = percent(answer.confidence, digits);
@@ -92,8 +100,14 @@ for (const type of ["dragover", "dragleave", "drop"]) {
     drop.classList.toggle("is-over", type === "dragover");
   });
 }
-document.addEventListener("drop", (event) => send([...event.dataTransfer.files]));
+document.addEventListener("drop", (event) => {
+  const { files } = event.dataTransfer;
+  if (files.length || byId("result").hidden) send([...files]); // a slip of the mouse wipes no answer
+});
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) send([...event.clipboardData.files]);
 });
 byId("again").addEventListener("click", () => input.click());
+// By the clock, not by a timer: a sleeping PC stops timers.
+setInterval(expire, 1000);
+document.addEventListener("visibilitychange", expire);
