@@ -77,6 +77,7 @@ def test_validation_figures_come_out_again_through_the_app(
 ) -> None:
     """Repeat the split and judge its validation side as the clinic would."""
     from training.datasets import read_dataset
+    from training.evaluate import points_inside
     from training.splits import block_groups, split_validation
 
     readable = []
@@ -91,10 +92,14 @@ def test_validation_figures_come_out_again_through_the_app(
     chosen = np.flatnonzero(split_validation(labels, block_groups(readable), seed))
     predictions = [default_predictor.predict(readable[index].path.read_bytes()) for index in chosen]
     probabilities = np.array([prediction.probability for prediction in predictions])
+    boxed = [i for i, index in enumerate(chosen) if readable[index].boxes]
+    hits = [points_inside(predictions[i].heatmap, readable[chosen[i]].boxes) for i in boxed]
     flagged = np.array([prediction.prediction == "Fracture Detected" for prediction in predictions])
     truth = labels[chosen] == 1
     measured, point = manifest["validation"], manifest["operating_point"]
     assert len(chosen) == measured["samples"]
     assert roc_auc_score(truth, probabilities) == pytest.approx(measured["auroc"]["value"], abs=5e-4)
+    assert len(hits) == measured["pointing_game"]["samples"]
+    assert np.mean(hits) == pytest.approx(measured["pointing_game"]["value"], abs=1e-6)
     assert flagged[truth].mean() == pytest.approx(point["sensitivity"]["value"], abs=1e-6)
     assert (~flagged[~truth]).mean() == pytest.approx(point["specificity"]["value"], abs=1e-6)
