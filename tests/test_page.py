@@ -181,6 +181,7 @@ def test_probability_and_threshold_never_look_equal_when_they_differ(page: Page)
 
 def test_answer_names_its_file_and_outlives_a_slip_of_the_mouse(page: Page, white_png: bytes) -> None:
     choose(page, white_png, name="left hand.png")
+    expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#file-name")).to_have_text("left hand.png")
     page.evaluate("document.dispatchEvent(new DragEvent('drop', { dataTransfer: new DataTransfer() }))")
     expect(page.locator("#answer")).to_have_text("Fracture Detected")

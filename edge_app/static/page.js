@@ -102,7 +102,8 @@ for (const type of ["dragover", "dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => {
   const { files } = event.dataTransfer;
-  if (files.length || byId("result").hidden) send([...files]); // a slip of the mouse wipes no answer
+  const idle = byId("result").hidden && !byId("progress").textContent;
+  if (files.length || idle) send([...files]); // a slip of the mouse wipes no answer
 });
 document.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) send([...event.clipboardData.files]);
