@@ -78,9 +78,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
     try:
         if is_png:
             _check_png(data)
-        elif _is_closed_early(data):
-            raise InvalidImage(_BROKEN)
         with _load(data) as picture:
+            if not is_png:
+                _check_jpeg_end(data, picture)
             return _grey(ImageOps.exif_transpose(picture))
     except _DECODER_ERRORS as error:
         raise InvalidImage(_BROKEN) from error
@@ -167,17 +167,19 @@ def _check_png(data: bytes) -> None:
         raise UnsupportedImage("The PNG has 16-bit colour. Export the X-ray as grey, or with 8 bits.")
 
 
-def _is_closed_early(data: bytes) -> bool:
-    """Tell whether a JPEG was cut and closed with an end marker again.
+def _check_jpeg_end(data: bytes, picture: Image.Image) -> None:
+    """Refuse a JPEG that was cut and closed with an end marker again.
 
     Its decoder invents what is missing. It passes over bytes that follow a whole picture, but takes them
-    for the picture's own where something is missing: then the picture changes with them.
+    for the picture's own where something is missing: then the picture changes with them. A cut between
+    two restart markers can escape this.
     """
     end = data.rfind(_JPEG_END)
     if end < len(data) - _JPEG_TAIL_BYTES:
-        return False
-    with _load(data) as picture, _load(data[:end] + _PROBE + data[end:]) as probed:
-        return picture.tobytes() != probed.tobytes()
+        return  # no end marker, and yet every row was decoded
+    with _load(data[:end] + _PROBE + data[end:]) as probed:
+        if picture.tobytes() != probed.tobytes():
+            raise InvalidImage(_BROKEN)
 
 
 def _load(data: bytes) -> Image.Image:

@@ -14,7 +14,7 @@ from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from edge_app.errors import TOO_LARGE, SettingsError
+from edge_app.errors import TOO_LARGE, ImageTooLarge, SettingsError
 from edge_app.security import STRICT_HEADERS
 from edge_app.settings import Settings
 
@@ -96,7 +96,7 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         if isinstance(error, RequestEntityTooLarge):
-            content = {"error": "image_too_large", "message": TOO_LARGE}
+            content = {"error": ImageTooLarge.code, "message": TOO_LARGE}
         else:
             code = "internal" if error.code >= 500 else "bad_request"
             content = {"error": code, "message": f"{error.reason}: {error.body}."}
