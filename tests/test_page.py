@@ -83,6 +83,8 @@ def test_chosen_file_is_answered_with_both_pictures(page: Page, white_png: bytes
     expect(page.locator("#probability")).to_have_text("87%")
     expect(page.locator("#threshold")).to_have_text("50%")
     expect(page.get_by_text("Where to look")).to_be_visible()
+    # the page scrolls to the answer, and what it is not must stand there too
+    expect(page.locator("#verdict").get_by_text("Assistive tool, not a diagnosis")).to_be_in_viewport()
     for name in ("picture", "heatmap"):
         expect(page.locator(f"#{name}")).to_be_visible()
         assert (
