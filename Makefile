@@ -36,7 +36,7 @@ format: $(DEV_READY) ## rewrite the code in the house format
 	$(DEV) -m ruff format .
 	$(DEV) -m ruff check --fix .
 
-lock: $(DEV_READY) ## resolve pyproject.toml into the two hashed requirements files
+lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files
 	$(DEV) -m tools.lock
 
 screenshot: $(DEV_READY) ## draw an X-ray, judge it on the page, save the picture for the README

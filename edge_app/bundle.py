@@ -36,8 +36,8 @@ class Manifest:
 
     `size_px` is the input side; `threshold` is the probability from which a fracture is reported, and
     `sensitivity` and `specificity` were measured there, on validation X-rays. `pointing` is the share of
-    fractured ones on which the heat map's peak lay in a fracture's box. `dataset` is what the model was
-    trained on.
+    fractured ones on which the heat map's peak lay in a fracture's box, None where that is not known.
+    `dataset` is what the model was trained on.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Manifest:
     threshold: float
     sensitivity: float
     specificity: float
-    pointing: float
+    pointing: float | None
     dataset: Dataset
 
 
@@ -119,6 +119,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
                 "Install an app and a model of the same release."
             )
     point, dataset = content["operating_point"], content["training"]["dataset"]
+    game = content["validation"]["pointing_game"]
     return Manifest(
         name=str(content["name"]),
         version=str(content["version"]),
@@ -127,7 +128,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         threshold=_share(point["threshold"], "operating_point.threshold"),
         sensitivity=_share(point["sensitivity"]["value"], "operating_point.sensitivity"),
         specificity=_share(point["specificity"]["value"], "operating_point.specificity"),
-        pointing=_share(content["validation"]["pointing_game"]["value"], "pointing_game"),
+        pointing=None if game is None else _share(game["value"], "pointing_game"),
         dataset=Dataset(
             name=str(dataset["name"]),
             citation=str(dataset["citation"]),

@@ -14,38 +14,37 @@ _TEMPLATE = Template("""\
 **Assistive tool, not a diagnosis.** It has not been tried on patients, and no authority has cleared it.
 
 ## What it is for
-It tells whether an X-ray ($body_parts) is suspected to show a fracture, how probable that is, and which
-places of the picture spoke most for it. It supports a person who can judge the patient; it replaces nobody.
+It tells whether an X-ray ($body_parts) is suspected to show a finding ($finding), how probable that is,
+and which places of the picture spoke most for it. It supports a person who can judge the patient; it
+replaces nobody.
 
-It is not for other body parts, other findings, other kinds of pictures, or for deciding that a fracture
-is absent. Nothing in it notices that a picture is no X-ray.
+It is not for other body parts, other findings, other kinds of pictures, or for deciding that there is
+none. Nothing in it notices that a picture is no X-ray.
 
 ## How good it is
-Measured on $samples validation X-rays ($fractured fractured) in $groups blocks of consecutive image
-numbers, with 95 % intervals from a bootstrap over whole blocks:
+Measured on $samples validation X-rays, $fractured of them with a $finding, in $groups groups, with 95 %
+intervals from a bootstrap over whole groups. Groups are $grouping.
 
 | measure | value | 95 % interval |
 |---|---|---|
 | AUROC | $auroc | $auroc_interval |
 | sensitivity at the threshold | $sensitivity | $sensitivity_interval |
 | specificity at the threshold | $specificity | $specificity_interval |
-| peak of the heat map inside a fracture's box | $pointing | $pointing_interval |
-
-A fracture is reported from a probability of $threshold up. That threshold was chosen on these same
+$pointing
+A $finding is reported from a probability of $threshold up. That threshold was chosen on these same
 validation X-rays for a sensitivity of $target. So were the best epoch and the calibration (Platt
-scaling, folded into the last layer), and the intervals leave these choices out; with few blocks they are
+scaling, folded into the last layer), and the intervals leave these choices out; with few groups they are
 somewhat too narrow as well. Expect less on new X-rays from the same hospitals, and perhaps much less on
 X-rays from elsewhere.
 
-Probabilities fit a population in which $prevalence of the X-rays show a fracture, as in the validation
-data. Where fractures are rarer or more frequent, they are too high or too low.
+Probabilities fit a population in which $prevalence of the X-rays show a $finding, as in the validation
+data. Where it is rarer or more frequent, they are too high or too low.
 
 ## How it was made
 - Architecture: $architecture on $size_px x $size_px grey pictures; a map of evidence on a grid
-  of 16 pixels, supervised by fracture boxes in training; its log-sum-exp gives the logit.
+  of 16 pixels; its log-sum-exp gives the logit.
 - Data: $dataset. $citation. Licence: $data_licence.
-- Split: $counts. Blocks of consecutive numbers stay together, since neighbours are often the same
-  patient; duplicates of validation X-rays, and their neighbours across the edge of a block, are left out
+- Split: $counts. Groups stay together; what is nearly the same as an X-ray that is held out is left out
   of training.
 - Start: $weights. Licence: $weights_licence.
 - Settings: $settings. Code: commit $commit.
@@ -88,8 +87,9 @@ def model_card(description: Mapping[str, Any]) -> str:
         sensitivity_interval=_interval(point["sensitivity"]),
         specificity=_value(point["specificity"]),
         specificity_interval=_interval(point["specificity"]),
-        pointing=_value(validation["pointing_game"]),
-        pointing_interval=_interval(validation["pointing_game"]),
+        pointing=_pointing(validation["pointing_game"]),
+        finding=dataset["finding"],
+        grouping=dataset["groups"],
         threshold=f"{point['threshold']:.3f}",
         target=f"{point['target_sensitivity']:.2f}",
         prevalence=f"{100 * validation['fractured'] / validation['samples']:.0f} %",
@@ -115,3 +115,9 @@ def _value(measured: Mapping[str, float]) -> str:
 
 def _interval(measured: Mapping[str, float]) -> str:
     return f"{measured['low']:.3f} to {measured['high']:.3f}"
+
+
+def _pointing(measured: Mapping[str, float] | None) -> str:
+    if measured is None:
+        return "\nWhether the heat map's peak lies on the finding is not known: the data hold no boxes.\n"
+    return f"| peak of the heat map inside a box | {_value(measured)} | {_interval(measured)} |\n"

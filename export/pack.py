@@ -60,7 +60,7 @@ def describe(
             CLASSIFIER: {"inputs": ["features"], "outputs": ["logit", "probability", "gradient"]},
             MODEL: {"inputs": ["image"], "outputs": ["probability"]},
         },
-        "classes": ["fracture"],
+        "classes": [run.provenance["dataset"]["finding"]],
         "operating_point": operating_point,
         "calibration": calibration,
         "validation": evaluation,

@@ -17,6 +17,12 @@ def test_whole_bundle_is_read(toy_bundle: Path) -> None:
     assert (manifest.name, manifest.size_px, manifest.threshold) == ("toy", 32, 0.5)
 
 
+def test_model_of_data_without_boxes_claims_nothing_about_where(tmp_path: Path) -> None:
+    assert load_bundle(toy.write_toy_bundle(tmp_path / "known")).manifest.pointing == 0.73
+    unknown = toy.write_toy_bundle(tmp_path / "unknown", validation={"pointing_game": None})
+    assert load_bundle(unknown).manifest.pointing is None
+
+
 @pytest.mark.parametrize("name", ["features.onnx", "classifier.onnx"])
 def test_one_altered_byte_is_refused(tmp_path: Path, name: str) -> None:
     path = toy.write_toy_bundle(tmp_path) / name

@@ -77,6 +77,8 @@ def write_run(run_dir: Path, model: keras.Model) -> Path:
                 "licence": "Apache-2.0",
                 "body_parts": ["hand"],
                 "limits": ["Drawn pictures only."],
+                "finding": "fracture",
+                "groups": "drawn hands",
             },
             "weights": {"source": "random", "licence": "none needed"},
             "sides": {"train": 8, "validation": 2},

@@ -3,34 +3,39 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.architectures import build_model
-from training.losses import POSITIVE_CELL_WEIGHT, cell_loss, classifier, trainable
+from training.losses import POSITIVE_CELL_WEIGHT, cell_loss, sample_losses
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
-def test_cell_on_a_fracture_counts_more() -> None:
-    cells = np.zeros((1, 2, 2, 1), np.float32)
-    cells[0, 0, 0, 0] = 1
-    # every cell is at one half: ln 2 each, the fractured one weighted
+def test_cell_loss_is_the_weighted_mean_over_the_cells() -> None:
+    cells = np.array([[[[1.0], [0.0]], [[0.0], [0.0]]]], np.float32)
+    evidence = np.zeros((1, 2, 2, 1), np.float32)  # probability 0.5 everywhere: ln 2 a cell
     expected = np.log(2) * (POSITIVE_CELL_WEIGHT + 3) / 4
-    assert cell_loss(cells, np.zeros_like(cells)).numpy() == pytest.approx([expected])
+    assert cell_loss(cells, evidence).numpy() == pytest.approx([expected])
 
 
-def test_classifier_shares_its_weights_with_the_trainer() -> None:
-    trainer = trainable(build_model("efficientnet_lite0", 64), 0.01, 0.0, steps=1, epochs=2)
-    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
-    targets = {"probability": np.ones((2, 1)), "evidence": np.ones((2, 4, 4, 1))}
-    inner = classifier(trainer)
-    before = inner.predict_on_batch(images)
-    for _ in range(3):
-        trainer.train_on_batch(images, targets)
-    assert (inner.predict_on_batch(images) > before).all()
+def test_samples_loss_is_that_of_answer_and_place() -> None:
+    targets = {
+        "logit": np.array([[1.0], [0.0]], np.float32),
+        "evidence": np.zeros((2, 1, 1, 1), np.float32),
+    }
+    outputs = {"logit": np.zeros((2, 1), np.float32), "evidence": np.zeros((2, 1, 1, 1), np.float32)}
+    assert sample_losses(targets, outputs, 0.0).numpy() == pytest.approx([np.log(2)] * 2)
+    assert sample_losses(targets, outputs, 3.0).numpy() == pytest.approx([4 * np.log(2)] * 2)
 
 
-def test_untrained_model_starts_near_the_share_of_fractures() -> None:
-    model = build_model("efficientnet_lite0", 384)
-    assert model.get_layer("evidence").output.shape == (None, 24, 24, 1)
-    black = np.zeros((1, 384, 384, 1), np.float32)
-    # every cell has the evidence -5: logit = -5 + ln(24 * 24) - 3 = -1.64
-    assert model.predict_on_batch(black).item() == pytest.approx(0.162, abs=0.001)
+def test_fracture_without_a_box_says_nothing_about_the_place() -> None:
+    targets = {"logit": np.ones((1, 1), np.float32), "evidence": np.zeros((1, 1, 1, 1), np.float32)}
+    outputs = {"logit": np.zeros((1, 1), np.float32), "evidence": np.zeros((1, 1, 1, 1), np.float32)}
+    assert sample_losses(targets, outputs, 3.0).numpy() == pytest.approx([np.log(2)])
+
+
+def test_sure_and_right_costs_less_than_sure_and_wrong() -> None:
+    outputs = {"logit": np.full((1, 1), 4.0, np.float32)}
+    right, wrong = (
+        sample_losses({"logit": np.full((1, 1), label, np.float32)}, outputs, 0.0).numpy().item()
+        for label in (1.0, 0.0)
+    )
+    assert right == pytest.approx(np.log1p(np.exp(-4)), rel=1e-5)
+    assert wrong == pytest.approx(4 + right, rel=1e-5)

@@ -1,33 +1,47 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from training.provenance import describe_dataset, describe_run, fingerprint
+from tests.drawn_dataset import write_drawn_mura
+from training.datasets import read_dataset
+from training.provenance import describe_dataset, describe_run
 
 
 def test_licence_and_origin_are_claimed_of_a_known_data_set(xray_dir: Path) -> None:
-    known = describe_dataset("any name", fingerprint(xray_dir))
+    known = describe_dataset(replace(read_dataset(xray_dir), name="any name"))
     assert known["name"] == "FracAtlas"
     assert known["licence"] == "CC BY 4.0"
     assert "10.1038/s41597-023-02432-4" in known["citation"]
 
 
 def test_nothing_is_claimed_of_other_data(drawn_dataset: Path) -> None:
-    own = describe_dataset("our clinic", fingerprint(drawn_dataset))
+    own = describe_dataset(replace(read_dataset(drawn_dataset), name="our clinic"))
     assert (own["name"], own["licence"]) == ("our clinic", "licence not stated")
+    assert own["body_parts"] == ["hand"]
     assert own["limits"]
 
 
+def test_mura_is_told_to_label_abnormalities(tmp_path: Path) -> None:
+    mura = describe_dataset(read_dataset(write_drawn_mura(tmp_path / "MURA-v1.1")))
+    assert mura["finding"] == "abnormality"
+    assert mura["groups"] == "patients"
+    assert "no commercial use" in mura["licence"]
+
+
 def test_fingerprint_changes_with_the_labels(drawn_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").symlink_to(drawn_dataset / "images")
     for name in ("dataset.csv", "boxes.csv"):
         (tmp_path / name).write_bytes((drawn_dataset / name).read_bytes())
-    assert fingerprint(tmp_path) == fingerprint(drawn_dataset)
+    before = read_dataset(drawn_dataset).sha256
+    assert read_dataset(tmp_path).sha256 == before
     table = tmp_path / "dataset.csv"
     table.write_text(table.read_text().replace(".jpg,1,", ".jpg,0,", 1))
-    assert fingerprint(tmp_path) != fingerprint(drawn_dataset)
+    assert read_dataset(tmp_path).sha256 != before
 
 
-def test_run_tells_where_its_code_comes_from() -> None:
-    run = describe_run("d", "0", {"source": "random", "licence": "none"}, {"train": 3})
+def test_run_tells_where_its_code_comes_from(drawn_dataset: Path) -> None:
+    dataset = read_dataset(drawn_dataset)
+    run = describe_run(dataset, {"source": "random", "licence": "none"}, {"train": 3})
     assert run["sides"] == {"train": 3}
     assert run["commit"] == "unknown" or len(run["commit"].removesuffix("-dirty")) == 40

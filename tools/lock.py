@@ -1,4 +1,4 @@
-"""Resolve pyproject.toml into the two requirements files, with hashes, for every supported Python."""
+"""Resolve pyproject.toml into the requirements files, with hashes, for every supported Python."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ OLDEST_PYTHON = "3.11"
 LOCKS = {
     "requirements-edge.txt": [],
     "requirements-train.txt": ["--extra", "train", "--extra", "test"],
+    "requirements-train-cuda.txt": ["--extra", "cuda"],
 }
 
 
 def main() -> int:
-    """Write both files anew; versions are the newest that pyproject.toml allows."""
+    """Write every file anew; versions are the newest that pyproject.toml allows."""
     for name, extras in LOCKS.items():
         command = [
             *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *extras),

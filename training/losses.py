@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
 CELL_LOSS_WEIGHT = 3.0
@@ -9,7 +11,29 @@ CELL_LOSS_WEIGHT = 3.0
 POSITIVE_CELL_WEIGHT = 20.0
 
 
-@keras.saving.register_keras_serializable("training")
+def sample_losses(
+    targets: Mapping[str, keras.KerasTensor], outputs: Mapping[str, keras.KerasTensor], localisation: float
+) -> keras.KerasTensor:
+    """Compute each sample's loss: that of the answer, and where wanted that of the place.
+
+    Where a fracture has no box nobody knows its place, and only the answer counts.
+
+    Args:
+        targets: `logit`, the labels (N, 1), and `evidence`, the cells on a fracture (N, h, w, 1), 0 or 1.
+        outputs: The model's values of the same names and shapes.
+        localisation: How much the place counts beside the answer; 0 leaves it out.
+
+    Returns:
+        (N,).
+    """
+    answer = keras.ops.binary_crossentropy(targets["logit"], outputs["logit"], from_logits=True)[:, 0]
+    if not localisation:
+        return answer
+    cells = targets["evidence"]
+    known = keras.ops.maximum(1 - targets["logit"][:, 0], keras.ops.max(cells, axis=(1, 2, 3)))
+    return answer + localisation * known * cell_loss(cells, outputs["evidence"])
+
+
 def cell_loss(cells: keras.KerasTensor, evidence: keras.KerasTensor) -> keras.KerasTensor:
     """Compute the weighted cross-entropy of the evidence map.
 
@@ -22,36 +46,3 @@ def cell_loss(cells: keras.KerasTensor, evidence: keras.KerasTensor) -> keras.Ke
     """
     each = keras.ops.binary_crossentropy(cells, evidence, from_logits=True)
     return keras.ops.mean(each * (1 + (POSITIVE_CELL_WEIGHT - 1) * cells), axis=(1, 2, 3))
-
-
-def trainable(
-    model: keras.Model, learning_rate: float, weight_decay: float, steps: int, epochs: int
-) -> keras.Model:
-    """Give a classifier its second output, the evidence map, and compile both losses.
-
-    Args:
-        model: A model of `architectures.build_model`.
-        learning_rate: The highest rate, reached after one epoch and lowered along a cosine.
-        weight_decay: The optimizer's.
-        steps: Batches in an epoch.
-        epochs: Two or more.
-
-    Returns:
-        A compiled model with the outputs `probability` and `evidence`, sharing all weights.
-    """
-    outputs = {"probability": model.output, "evidence": model.get_layer("evidence").output}
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps * (epochs - 1), warmup_target=learning_rate, warmup_steps=steps
-    )
-    trainer = keras.Model(model.input, outputs)
-    trainer.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0),
-        loss={"probability": "binary_crossentropy", "evidence": cell_loss},
-        loss_weights={"probability": 1.0, "evidence": CELL_LOSS_WEIGHT},
-    )
-    return trainer
-
-
-def classifier(trainer: keras.Model) -> keras.Model:
-    """Return the classifier inside a model of `trainable`, sharing all weights."""
-    return keras.Model(trainer.input, trainer.get_layer("probability").output)

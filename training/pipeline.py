@@ -1,135 +1,134 @@
-"""Samples to training batches, through the decoder and the geometry that serve in the clinic."""
+"""Samples to training batches: tf.data over the squares that the clinic's decoder and geometry made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from edge_app.errors import DataError, ImageError
-from edge_app.images import decode_image
-from edge_app.preprocess import to_square, to_tensor
+from edge_app.preprocess import to_tensor
 from training.augment import augment
-from training.datasets import Sample
+from training.samples import Sample
+from training.scan import Scan
 from training.targets import CELL_PX, draw_boxes, to_cells
 
-_DECODE_THREADS = 4
+BALANCES = ("none", "class", "part")
+
+Batch = tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """The readable samples with their squares, and what could not be read.
+class Part:
+    """Which share of every batch a process takes: the `index`th of `count`, for all of `replicas`."""
 
-    `squares` is uint8 (N, S, S), in the order of `samples`; `masks` likewise, with each one's boxes
-    drawn, and `shapes`, int64 (N, 2), with its height and width. `unreadable` holds the sample and why.
-    """
-
-    samples: list[Sample]
-    squares: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    shapes: NDArray[np.int64]
-    unreadable: list[tuple[Sample, str]]
+    index: int = 0
+    count: int = 1
+    replicas: int = 1
 
 
-def decode_samples(samples: Sequence[Sample], size_px: int) -> Decoded:
-    """Decode every sample once, as the clinic's app would, and keep the results in memory.
-
-    Args:
-        samples: What to decode.
-        size_px: The model's input side S in pixels.
-
-    Returns:
-        Squares of the readable samples; the app refuses the others, so nothing can be learned or
-        measured on them.
-
-    Raises:
-        DataError: not one sample could be read.
-    """
-
-    def decode(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[int, ...]] | str:
-        try:
-            image = decode_image(sample.path.read_bytes())
-        except ImageError as error:
-            return str(error)
-        height, width = image.shape
-        mask = draw_boxes(sample.boxes, height, width, size_px)
-        return to_square(image, size_px), mask, image.shape
-
-    with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-        results = list(tqdm(pool.map(decode, samples), "decode", len(samples), unit="image"))
-    pairs = list(zip(samples, results, strict=True))
-    readable = [(sample, result) for sample, result in pairs if not isinstance(result, str)]
-    if not readable:
-        raise DataError(f"None of the {len(samples)} images could be read.")
-    return Decoded(
-        samples=[sample for sample, _ in readable],
-        squares=np.stack([square for _, (square, _, _) in readable]),
-        masks=np.stack([mask for _, (_, mask, _) in readable]),
-        shapes=np.array([shape for _, (_, _, shape) in readable], np.int64),
-        unreadable=[(sample, why) for sample, why in pairs if isinstance(why, str)],
-    )
+WHOLE = Part()
 
 
 def training_batches(
-    squares: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
-    labels: NDArray[np.float32],
+    scan: Scan,
+    chosen: NDArray[np.int64],
+    weights: NDArray[np.float32],
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Make an endless stream of shuffled, augmented batches.
 
     The order and the randomness of an epoch depend on the seed and the epoch's number alone, so a
-    resumed training sees what an uninterrupted one would have seen. The last, short batch of an epoch
-    is left out; the shuffle decides each time which samples that are.
+    resumed training sees what an uninterrupted one would have seen, and several workers together see
+    what one would. The last, short batch of an epoch is left out; the shuffle decides each time which
+    samples that are.
 
     Args:
-        squares: uint8 (N, S, S).
-        masks: uint8 (N, S, S), drawn boxes.
-        labels: float32 (N,), 0 or 1.
-        batch_size: Samples in a batch, at most N.
+        scan: The samples.
+        chosen: int64 (n,), the indices to train on.
+        weights: float32 (N,), how much each sample's loss counts.
+        batch_size: Samples in a batch over all replicas, at most n.
         seed: Any whole number.
         first_epoch: The number of the first epoch to produce.
+        part: The share of each batch to produce.
 
     Returns:
-        Batches of float32 (B, S, S, 1) in 0..255, and as targets
-        `probability`, the label, float32 (B, 1), and `evidence`, the cells that show a fracture, float32
-        (B, S / 16, S / 16, 1); 0 or 1 each.
+        Batches of B samples for one replica, B = batch_size / part.replicas: images, float32 (B, S, S, 1)
+        in 0..255; targets `logit`, the label, float32 (B, 1), and `evidence`, the cells that show a
+        fracture, float32 (B, S / 16, S / 16, 1), 0 or 1 each; and the samples' weights, float32 (B,).
     """
-    usable = len(squares) // batch_size * batch_size
+    usable = len(chosen) // batch_size * batch_size
+    share = batch_size // part.count
+    size_px = scan.squares[0].shape[0]
+    side = size_px // CELL_PX
 
-    def order() -> Iterator[tuple[int, int]]:
-        epoch = first_epoch
-        while True:
-            for index in np.random.default_rng((seed, epoch)).permutation(len(squares))[:usable]:
-                yield int(index), epoch
-            epoch += 1
+    def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
+        shuffled = np.random.default_rng((seed, int(epoch))).permutation(len(chosen))[:usable]
+        return chosen[shuffled.reshape(-1, part.count, share)[:, part.index].ravel()]
 
-    def sample(index: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
-        generator = np.random.default_rng((seed, int(epoch), int(index)))
-        square, mask = augment(squares[index], masks[index], generator)
-        return to_tensor(square), labels[index : index + 1], to_cells(mask)
+    def sample(index: NDArray[np.int64], epoch: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+        place = int(index)
+        generator = np.random.default_rng((seed, int(epoch), place))
+        height, width = map(int, scan.shapes[place])
+        mask = draw_boxes(scan.samples[place].boxes, height, width, size_px)
+        square, mask = augment(scan.squares[place], mask, generator)
+        label = np.array([scan.samples[place].fractured], np.float32)
+        return to_tensor(square), label, to_cells(mask), weights[place]
 
-    side = squares.shape[1] // CELL_PX
+    def epoch_of_indices(epoch: tf.Tensor) -> tf.data.Dataset:
+        indices = tf.ensure_shape(tf.numpy_function(order, (epoch,), tf.int64), (None,))
+        return tf.data.Dataset.from_tensor_slices(indices).map(lambda index: (index, epoch))
 
-    def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        image, label, cells = tf.numpy_function(sample, (index, epoch), (tf.float32,) * 3)
+    def load(index: tf.Tensor, epoch: tf.Tensor) -> Batch:
+        image, label, cells, weight = tf.numpy_function(sample, (index, epoch), (tf.float32,) * 4)
         targets = {
-            "probability": tf.ensure_shape(label, (1,)),
+            "logit": tf.ensure_shape(label, (1,)),
             "evidence": tf.ensure_shape(cells, (side, side, 1)),
         }
-        return tf.ensure_shape(image, (*squares.shape[1:], 1)), targets
+        image = tf.ensure_shape(image, (size_px, size_px, 1))
+        return image, targets, tf.ensure_shape(weight, ())
 
-    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((), tf.int64))
     return (
-        tf.data.Dataset.from_generator(order, output_signature=signature)
+        tf.data.Dataset.counter(first_epoch)
+        .flat_map(epoch_of_indices)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(batch_size // part.replicas, drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def sample_weights(
+    samples: Sequence[Sample], chosen: NDArray[np.int64], balance: str
+) -> NDArray[np.float32]:
+    """Tell how much each sample's loss counts.
+
+    Args:
+        samples: N samples.
+        chosen: int64 (n,), those that are trained on.
+        balance: One of `BALANCES`. With "class" both classes count alike, with "part" they do so within
+            each body part; where a part has one class, its samples count 1.
+
+    Returns:
+        float32 (N,), 0 for what is not trained on; its mean over `chosen` is 1.
+
+    Source:
+        Rajpurkar et al., MURA, arXiv 1712.06957, section 3.1: w1 = normal / all for the abnormal and the
+        rest for the normal, here times 2 to keep the mean at 1.
+    """
+    weights = np.zeros(len(samples), np.float32)
+    weights[chosen] = 1
+    if balance == "none":
+        return weights
+    strata: dict[tuple[str, ...], list[int]] = {}
+    for index in chosen:
+        strata.setdefault(samples[index].body_parts if balance == "part" else (), []).append(int(index))
+    for indices in strata.values():
+        labels = np.array([samples[index].fractured for index in indices])
+        if labels.any() and not labels.all():
+            weights[indices] = 0.5 / np.where(labels, labels.mean(), 1 - labels.mean())
+    return weights

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.datasets import TABLES
+from training.samples import Dataset
 
 _FRACATLAS: dict[str, Any] = {
     "name": "FracAtlas",
@@ -30,46 +29,59 @@ _FRACATLAS: dict[str, Any] = {
         "sex.",
     ],
 }
-# Data sets that are known, by the SHA-256 of their tables: a part of FracAtlas with 3,271 X-rays.
-_KNOWN = {"b7d31accff716eea76f9905e150594d60687918a57d29c20274ff203bfde36ac": _FRACATLAS}
+_MURA: dict[str, Any] = {
+    "name": "MURA v1.1",
+    "citation": (
+        "Rajpurkar, P. et al. MURA: Large Dataset for Abnormality Detection in Musculoskeletal "
+        "Radiographs. arXiv 1712.06957 (2017)"
+    ),
+    "licence": "Stanford University's research use agreement for MURA: no commercial use",
+    "body_parts": ["elbow", "finger", "forearm", "hand", "humerus", "shoulder", "wrist"],
+    "limits": [
+        "The labels tell abnormalities of any kind, per study, not fractures: hardware, worn joints and "
+        "other lesions count too.",
+        "All data come from one hospital.",
+    ],
+}
+# FracAtlas is known by the SHA-256 of its tables: a part of it with 3,271 X-rays.
+_FRACATLAS_SHA256 = "b7d31accff716eea76f9905e150594d60687918a57d29c20274ff203bfde36ac"
+_GROUPS = {
+    "MURA": "patients",
+    "FracAtlas": "blocks of 50 consecutive image numbers, since neighbours are often the same patient",
+    "class folders": "sets of nearly the same pictures, since the patients are not known",
+}
 
 
-def fingerprint(data_dir: Path) -> str:
-    """Return the SHA-256 over a data set's tables, which tells data sets and their versions apart."""
-    digest = hashlib.sha256()
-    for name in TABLES:
-        digest.update((data_dir / name).read_bytes())
-    return digest.hexdigest()
-
-
-def describe_dataset(name: str, sha256: str) -> dict[str, Any]:
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Tell what is known about a data set; licence and origin are claimed of known ones only.
 
     Args:
-        name: The folder's name.
-        sha256: The data set's fingerprint.
+        dataset: What was trained on.
 
     Returns:
-        `name`, `citation`, `licence`, `body_parts` and `limits`.
+        `name`, `citation`, `licence`, `body_parts`, `limits`, `finding` (what its positive label means) and
+        `groups` (what was kept on one side of the split).
     """
-    unknown = {
-        "name": name,
+    parts = {part for sample in dataset.samples for part in sample.body_parts}
+    known = {
+        "name": dataset.name,
         "citation": "origin not stated",
         "licence": "licence not stated",
-        "body_parts": ["the body parts it was trained on"],
+        "body_parts": sorted(parts) or ["the body parts it was trained on"],
         "limits": ["Nothing is known here about how the data were collected and labelled."],
     }
-    return dict(_KNOWN.get(sha256, unknown))
+    if dataset.layout == "MURA":
+        known = _MURA
+    elif dataset.sha256 == _FRACATLAS_SHA256:
+        known = _FRACATLAS
+    return {**known, "finding": dataset.positive, "groups": _GROUPS[dataset.layout]}
 
 
-def describe_run(
-    name: str, sha256: str, weights: Mapping[str, str], sides: Mapping[str, int]
-) -> dict[str, Any]:
+def describe_run(dataset: Dataset, weights: Mapping[str, str], sides: Mapping[str, int]) -> dict[str, Any]:
     """Put together what a bundle later tells about its training.
 
     Args:
-        name: The data folder's name.
-        sha256: The data set's fingerprint.
+        dataset: What is trained on.
         weights: The start weights' `source` and `licence`.
         sides: How many X-rays stand on each side of the split.
 
@@ -77,7 +89,7 @@ def describe_run(
         A JSON object.
     """
     return {
-        "dataset": describe_dataset(name, sha256),
+        "dataset": describe_dataset(dataset),
         "weights": dict(weights),
         "sides": dict(sides),
         "commit": _commit(),

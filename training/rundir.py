@@ -6,11 +6,13 @@ import csv
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_app.errors import RunError
 
@@ -18,8 +20,8 @@ CONFIG = "config.json"
 SPLIT = "split.csv"
 PROVENANCE = "provenance.json"
 HISTORY = "history.csv"
-LAST_CHECKPOINT = "checkpoint/last.keras"
-BEST_CHECKPOINT = "checkpoint/best.keras"
+LAST_CHECKPOINT = "checkpoint/last.npz"
+TENSORBOARD = "tensorboard"
 PREDICTIONS = "validation_predictions.csv"
 BEST_MODEL = "best_model.keras"
 EVALUATION = "evaluation.json"
@@ -82,32 +84,66 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def save_model(path: Path, model: keras.Model) -> None:
-    """Save a model in one step."""
-    partial = path.with_name(f"partial-{path.name}")
-    model.save(partial)
-    with partial.open("rb") as file:
+def best_checkpoint(run_dir: Path, epoch: int) -> Path:
+    """Return where the best state is kept, which came out of an epoch counted from 1."""
+    return run_dir / "checkpoint" / f"best-{epoch:03d}.npz"
+
+
+def write_state(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name in one step."""
+    partial = path.with_name(f".{path.name}")
+    with partial.open("wb") as file:
+        np.savez(file, **state)
+        file.flush()
         os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     os.replace(partial, path)
 
 
-def load_model(path: Path, compiled: bool = True) -> keras.Model:
-    """Load a model that `save_model` wrote.
-
-    Args:
-        path: The file.
-        compiled: Whether to restore the optimizer and the losses.
-
-    Returns:
-        The model.
+def read_state(path: Path) -> dict[str, NDArray[Any]]:
+    """Read what `write_state` wrote, or nothing where there is no such file.
 
     Raises:
         RunError: the file cannot be read.
     """
+    if not path.exists():
+        return {}
     try:
-        return keras.saving.load_model(path, compile=compiled)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} cannot be read. Begin again in a new directory with --out.") from error
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _unreadable(path) from error
+
+
+def assign_state(
+    path: Path, state: Mapping[str, NDArray[Any]], name: str, variables: Iterable[Any]
+) -> None:
+    """Give variables the arrays `name`_0, `name`_1, ... of a state.
+
+    Args:
+        path: Where the state came from, for the message.
+        state: What `read_state` returned.
+        name: "weight" or "optimizer".
+        variables: Of Keras, in the order in which they were written.
+
+    Raises:
+        RunError: the state is not of these variables.
+    """
+    try:
+        for index, variable in enumerate(variables):
+            variable.assign(state[f"{name}_{index}"])
+    except (KeyError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def save_model(path: Path, model: keras.Model) -> None:
+    """Save a model in one step."""
+    partial = path.with_name(f"partial-{path.name}")
+    model.save(partial)
+    os.replace(partial, path)
+
+
+def _unreadable(path: Path) -> RunError:
+    return RunError(f"{path} cannot be read. Begin again in a new directory with --out.")
 
 
 def _replace(path: Path, text: str) -> None:

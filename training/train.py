@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,179 +15,111 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
+import tensorflow as tf
 
-from edge_app.errors import DataError, EdgeError
-from training import metrics, rundir, splits
+from edge_app.errors import DataError
+from training import metrics, rundir, strategies
 from training.architectures import BACKBONES, build_model
-from training.datasets import Sample, check_layout, read_dataset
-from training.evaluate import LogitModel, evaluate_scores, fold_calibration, pointing_game
-from training.losses import classifier, trainable
-from training.pipeline import Decoded, decode_samples, training_batches
-from training.provenance import describe_run, fingerprint
-from training.weights import LITE0, RANDOM, load_imagenet_weights
+from training.assessment import evaluate_scores
+from training.cli import add_option, image_size, number, run_explained, share, whole_number
+from training.config import Config
+from training.datasets import read_dataset
+from training.explain import judge_heatmaps
+from training.fit import fit
+from training.keeper import best_epoch
+from training.losses import CELL_LOSS_WEIGHT
+from training.pipeline import BALANCES
+from training.prepare import TrainingData, log_sides, prepare, split_rows
+from training.provenance import describe_run
+from training.samples import Dataset
+from training.scan import Cache
+from training.scorers import KerasScorer, fold_calibration
+from training.splits import TRAIN, VALIDATION
+from training.weights import RANDOM, load_weights
 
-WEIGHT_DECAY = 1e-4
-DRAWS_PER_EPOCH = 1_000_000
-SIDES = {
-    "train": "to train on",
-    "validation": "to validate on",
-    "left out": "left out, nearly the same as one to validate on",
-    "unreadable": "broken files, which the clinic's app refuses too",
-}
+FLOAT32, MIXED = "float32", "mixed_bfloat16"
+LEAKS = ("stop", "leave_out")
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Config:
-    """Everything that a run's result depends on."""
-
-    model: str
-    weights: str
-    image_size: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    dataset: str
-    dataset_sha256: str
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Decoded samples and their split.
-
-    `labels` is float32 (N,), `groups` int64 (N,), `training` and `validation` bool (N,).
-    """
-
-    decoded: Decoded
-    labels: NDArray[np.float32]
-    groups: NDArray[np.int64]
-    training: NDArray[np.bool_]
-    validation: NDArray[np.bool_]
-
-
-def train(config: Config, data_dir: Path, run_dir: Path) -> None:
+def train(
+    config: Config,
+    dataset: Dataset,
+    run_dir: Path,
+    strategy: tf.distribute.Strategy,
+    cache: Cache = "memory",
+    split: Path | None = None,
+) -> None:
     """Train, or go on with a training that was broken off, and evaluate the best epoch.
 
     Args:
         config: What to train.
-        data_dir: X-rays in the FracAtlas layout.
+        dataset: Labelled X-rays.
         run_dir: Where results go; the same configuration and directory resume.
+        strategy: Who trains.
+        cache: Where the decoded squares stay.
+        split: The `split.csv` of an earlier run, to be used again.
 
     Raises:
         EdgeError: the data, the weights or the run directory do not allow it.
     """
-    rundir.open_run(run_dir, asdict(config))
+    if strategies.is_chief(strategy):
+        rundir.open_run(run_dir, asdict(config))
     if rundir.is_finished(run_dir):
         logger.info("%s is finished already; nothing to do.", run_dir)
         return
-    data = prepare(config, data_dir, run_dir)
-    fit(config, data, run_dir)
-    finish(data, run_dir)
-
-
-def prepare(config: Config, data_dir: Path, run_dir: Path) -> TrainingData:
-    """Decode the samples, split them and write the split down.
-
-    Args:
-        config: The run's configuration.
-        data_dir: X-rays in the FracAtlas layout.
-        run_dir: The run directory, which receives `split.csv`.
-
-    Returns:
-        What to train and validate on.
-    """
-    decoded = decode_samples(read_dataset(data_dir), config.image_size)
-    samples = decoded.samples
-    labels = np.array([sample.fractured for sample in samples], np.float32)
-    groups = splits.block_groups(samples)
-    validation = splits.split_validation(labels, groups, config.seed)
-    leaking = splits.leaking(samples, validation, splits.duplicate_pairs(decoded.squares))
-    sides = np.where(validation, "validation", np.where(leaking, "left out", "train"))
-    rows = [_split_row(*row) for row in zip(samples, groups, sides, strict=True)]
-    rows += [_split_row(sample, "", "unreadable", why) for sample, why in decoded.unreadable]
-    rundir.write_csv(run_dir / rundir.SPLIT, rows)
-    if not (run_dir / rundir.PROVENANCE).exists():
-        weights = LITE0 if config.weights == "auto" else RANDOM
-        counts = {side: sum(row["side"] == side for row in rows) for side in SIDES}
-        rundir.write_json(
-            run_dir / rundir.PROVENANCE,
-            describe_run(config.dataset, config.dataset_sha256, weights, counts),
-        )
-    _report(rows)
-    training = sides == "train"
-    if config.batch_size > training.sum():
-        raise DataError(
-            f"--batch_size {config.batch_size} exceeds the {training.sum()} X-rays to train on."
-        )
-    if not any(sample.boxes for sample, chosen in zip(samples, validation, strict=True) if chosen):
-        raise DataError("No X-ray to validate on has a fracture box, so the heat map could not be judged.")
-    return TrainingData(decoded, labels, groups, training, validation)
-
-
-def fit(config: Config, data: TrainingData, run_dir: Path) -> None:
-    """Fit the model from where the run stands, keeping its last and its best state on disk.
-
-    Args:
-        config: The run's configuration.
-        data: What to train and validate on.
-        run_dir: The run directory, which receives `history.csv` and the checkpoints.
-    """
+    written = run_dir / rundir.SPLIT
+    data = prepare(
+        dataset.samples,
+        config.image_size,
+        cache,
+        config.seed,
+        written if written.exists() else split,
+        leave_out_leaks=config.leaks == "leave_out",
+    )
+    rows = split_rows(data)
+    sides = log_sides(rows)
+    _check_batch(config.batch_size, sides[TRAIN], strategy.num_replicas_in_sync)
     keras.utils.set_random_seed(config.seed)
-    steps = int(data.training.sum()) // config.batch_size
-    last = run_dir / rundir.LAST_CHECKPOINT
-    model = rundir.load_model(last) if last.exists() else _new_model(config, steps)
-    epochs_done = int(model.optimizer.iterations) // steps
-    if epochs_done:
-        logger.info("Going on after epoch %d of %d.", epochs_done, config.epochs)
-    if epochs_done >= config.epochs:
-        return
-    batches = training_batches(
-        data.decoded.squares[data.training],
-        data.decoded.masks[data.training],
-        data.labels[data.training],
-        config.batch_size,
-        config.seed,
-        epochs_done,
-    )
-    keeper = _Keeper(
-        run_dir,
-        data.decoded.squares[data.validation],
-        data.labels[data.validation],
-        config.seed,
-        epochs_done,
-    )
-    model.fit(
-        batches,
-        steps_per_epoch=steps,
-        initial_epoch=epochs_done,
-        epochs=config.epochs,
-        callbacks=[keeper],
-        shuffle=False,
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    keras.config.set_dtype_policy(config.precision)
+    with strategy.scope():
+        model = build_model(config.model, config.image_size, config.dropout)
+        start = load_weights(model, config.model, config.weights)
+    if strategies.is_chief(strategy) and not written.exists():
+        rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
+        rundir.write_csv(written, rows)
+    fit(config, data, model, start != RANDOM, run_dir, strategy)
+    if strategies.is_chief(strategy):
+        finish(config, data, run_dir)
+    strategies.wait_for_all(strategy)
 
 
-def finish(data: TrainingData, run_dir: Path) -> None:
+def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
     """Calibrate the best epoch, choose its threshold, and write down how good it is on validation.
 
-    The calibration is folded into the last layer, so the model itself gives calibrated probabilities.
+    The calibration is folded into the last layer, so the model itself gives calibrated probabilities. It
+    computes in 32-bit, whatever it was trained in.
 
     Args:
+        config: What was trained.
         data: What was validated on.
         run_dir: The run directory, which receives the model, the predictions and the evaluation.
+
+    Raises:
+        DataError: the model gives no numbers, or scores normal X-rays higher than others.
+        RunError: the best state cannot be read.
     """
-    model = rundir.load_model(run_dir / rundir.BEST_CHECKPOINT, compiled=False)
-    chosen = np.flatnonzero(data.validation)
-    samples = [data.decoded.samples[index] for index in chosen]
-    squares, shapes = data.decoded.squares[chosen], data.decoded.shapes[chosen]
-    labels, groups = data.labels[chosen], data.groups[chosen]
-    calibration = metrics.fit_calibration(labels, LogitModel(model)(squares))
+    keras.config.set_dtype_policy(FLOAT32)
+    model = build_model(config.model, config.image_size, config.dropout)
+    best = rundir.best_checkpoint(run_dir, best_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
+    rundir.assign_state(best, rundir.read_state(best), "weight", model.variables)
+    chosen = data.chosen(VALIDATION)
+    scan, labels, groups = data.scan.only(chosen), data.labels[chosen], data.groups[chosen]
+    scorer = KerasScorer(model, config.batch_size)
+    calibration = metrics.fit_calibration(labels, scorer.logits(scan.squares))
     fold_calibration(model, calibration)
-    logits = LogitModel(model)(squares)
+    logits = scorer.logits(scan.squares)
     probabilities = metrics.to_probability(logits)
     rundir.write_csv(
         run_dir / rundir.PREDICTIONS,
@@ -200,165 +132,119 @@ def finish(data: TrainingData, run_dir: Path) -> None:
                 "probability": f"{probability:.6f}",
             }
             for sample, group, logit, probability in zip(
-                samples, groups, logits, probabilities, strict=True
+                scan.samples, groups, logits, probabilities, strict=True
             )
         ],
     )
     rundir.save_model(run_dir / rundir.BEST_MODEL, model)
     evaluation = evaluate_scores(labels, probabilities, groups)
-    evaluation["pointing_game"] = pointing_game(model, squares, samples, shapes, groups)
     evaluation["calibration"] = {"method": "platt", **asdict(calibration)}
+    evaluation["pointing_game"] = None
+    if any(sample.boxes for sample in scan.samples):
+        judged = judge_heatmaps(scorer, scan.squares, scan.samples, scan.shapes, groups)
+        evaluation["pointing_game"] = judged["pointing_game"]
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
-    area, point = evaluation["auroc"], evaluation["operating_point"]
-    pointing = evaluation["pointing_game"]
-    logger.info(
-        "The warmest place lies on the fracture in %.1f %% of %d fractured X-rays.",
-        100 * pointing["value"],
-        pointing["samples"],
-    )
+    _log_evaluation(evaluation, run_dir)
+
+
+def _check_batch(batch_size: int, samples: int, replicas: int) -> None:
+    if batch_size > samples:
+        raise DataError(f"--batch_size {batch_size} exceeds the {samples} X-rays to train on.")
+    if batch_size % replicas:
+        raise DataError(
+            f"--batch_size {batch_size} cannot be shared equally by {replicas} processors. Use a multiple "
+            f"of {replicas}."
+        )
+
+
+def _log_evaluation(evaluation: dict[str, Any], run_dir: Path) -> None:
+    area, point, pointing = (evaluation[key] for key in ("auroc", "operating_point", "pointing_game"))
     logger.info("Validation AUROC %.3f (%.3f to %.3f).", area["value"], area["low"], area["high"])
     logger.info(
-        "Threshold %.4f: sensitivity %.3f, specificity %.3f. The run is in %s.",
+        "Threshold %.4f: sensitivity %.3f, specificity %.3f.",
         point["threshold"],
         point["sensitivity"]["value"],
         point["specificity"]["value"],
-        run_dir,
     )
-
-
-class _Keeper(keras.callbacks.Callback):
-    """After each epoch: validate, write the history, keep the best and the last state.
-
-    The last state is written at the end, and its step counter tells how far the run is: whatever a
-    kill leaves half done belongs to an epoch that will be done again.
-    """
-
-    def __init__(
-        self,
-        run_dir: Path,
-        squares: NDArray[np.uint8],
-        labels: NDArray[np.float32],
-        seed: int,
-        epochs_done: int,
-    ) -> None:
-        super().__init__()
-        self._run_dir = run_dir
-        self._seed = seed
-        self._squares = squares
-        self._labels = labels
-        history = run_dir / rundir.HISTORY
-        self._rows: list[dict[str, Any]] = list(
-            rundir.read_csv(history)[:epochs_done] if epochs_done else []
+    if pointing:
+        logger.info(
+            "The warmest place lies in a box in %.1f %% of %d X-rays that have one.",
+            100 * pointing["value"],
+            pointing["samples"],
         )
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Build what computes the logits once."""
-        self._classifier = classifier(self.model)
-        self._logits = LogitModel(self._classifier)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Make dropout depend on the seed and the epoch alone: Keras does not save its state."""
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([self._seed, epoch * DRAWS_PER_EPOCH])
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        area = metrics.auroc(self._labels, self._logits(self._squares))
-        best = max((float(row["validation_auroc"]) for row in self._rows), default=0.0)
-        loss = (logs or {})["loss"]
-        self._rows.append({"epoch": epoch + 1, "loss": f"{loss:.6f}", "validation_auroc": f"{area:.6f}"})
-        rundir.write_csv(self._run_dir / rundir.HISTORY, self._rows)
-        if area > best:
-            rundir.save_model(self._run_dir / rundir.BEST_CHECKPOINT, self._classifier)
-        rundir.save_model(self._run_dir / rundir.LAST_CHECKPOINT, self.model)
-        logger.info("Epoch %d: validation AUROC %.4f, best %.4f.", epoch + 1, area, max(area, best))
-
-
-def _new_model(config: Config, steps: int) -> keras.Model:
-    model = build_model(config.model, config.image_size)
-    if config.weights == "auto":
-        load_imagenet_weights(model)
-        logger.info("%s starts from ImageNet weights.", config.model)
-    else:
-        logger.info("%s starts from random weights.", config.model)
-    return trainable(model, config.learning_rate, WEIGHT_DECAY, steps, config.epochs)
-
-
-def _split_row(sample: Sample, group: object, side: str, reason: str = "") -> dict[str, Any]:
-    return {
-        "image_id": sample.image_id,
-        "fractured": int(sample.fractured),
-        "group": group,
-        "side": side,
-        "reason": reason,
-    }
-
-
-def _report(rows: Sequence[dict[str, Any]]) -> None:
-    for side, meaning in SIDES.items():
-        of_side = [row["fractured"] for row in rows if row["side"] == side]
-        logger.info("%5d X-rays, %4d fractured: %s", len(of_side), sum(of_side), meaning)
+    logger.info("The run is in %s. For all figures: python -m training.evaluate --model ...", run_dir)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="X-rays in the FracAtlas layout")
-    parser.add_argument("--out", type=Path, help="run directory (default: runs/<date>-<model>)")
-    parser.add_argument("--model", choices=sorted(BACKBONES), default="efficientnet_lite0")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Fit a model and leave a run directory. The same command goes on where it stopped.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="X-rays: MURA, FracAtlas, class folders")
+    parser.add_argument("--out", type=Path, help="run directory; runs/<date>-<model> if not given")
+    parser.add_argument("--model", choices=list(BACKBONES), default="efficientnet_lite0")
     parser.add_argument(
         "--weights",
-        choices=("auto", "none"),
         default="auto",
-        help="auto: ImageNet weights from the installed package; none: random",
+        metavar="auto|none|imagenet|FILE",
+        help="auto: ImageNet weights that are installed, else random ones; imagenet: download them",
     )
-    parser.add_argument("--image_size", "--image-size", type=_image_size, default=224)
-    parser.add_argument("--epochs", type=_positive(2), default=50)
-    parser.add_argument("--batch_size", "--batch-size", type=_positive(1), default=32)
-    parser.add_argument("--learning_rate", "--learning-rate", type=_rate, default=0.001)
-    parser.add_argument("--seed", type=_positive(0), default=0)
+    add_option(parser, "image_size", type=image_size, default=224, help="side in pixels")
+    add_option(parser, "epochs", type=whole_number(1), default=50, help="at most")
+    add_option(parser, "patience", type=whole_number(1), default=10, help="epochs without a better AUROC")
+    add_option(parser, "batch_size", type=whole_number(1), default=32, help="over all processors")
+    add_option(parser, "learning_rate", type=number(0, 1), default=0.001, help="the highest")
+    add_option(parser, "dropout", type=share, default=0.2, help="share of features left out")
+    add_option(
+        parser,
+        "localisation",
+        type=number(-1e-9, 100),
+        default=CELL_LOSS_WEIGHT,
+        help="weight of the loss on boxes, where the data have them; 0 for none",
+    )
+    add_option(parser, "balance", choices=BALANCES, default="none", help="let both classes weigh alike")
+    add_option(
+        parser,
+        "mixed_precision",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="bfloat16; auto: on GPUs that have it (compute capability 8.0 or higher)",
+    )
+    add_option(parser, "strategy", choices=strategies.STRATEGIES, default="auto", help="who trains")
+    add_option(
+        parser, "cache", type=_cache, default="memory", metavar="memory|none|FILE", help="of decoded images"
+    )
+    add_option(parser, "split", type=Path, help="split.csv of an earlier run, to be used again")
+    add_option(parser, "leaks", choices=LEAKS, default="stop", help="when given sides share X-rays")
+    add_option(parser, "seed", type=whole_number(0), default=0, help="of split, order and randomness")
     return parser.parse_args(arguments)
 
 
-def _positive(least: int) -> Any:
-    def whole_number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, got {text}")
-        return int(text)
-
-    return whole_number
-
-
-def _image_size(text: str) -> int:
-    if not text.isdecimal() or int(text) % 32 or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 < rate <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, at most 1, got {text}")
-    return rate
+def _cache(text: str) -> Cache:
+    return text if text in ("memory", "none") else Path(text)  # type: ignore[return-value]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
     options = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
-    try:
-        train(_config(options), options.data, run_dir)
-    except EdgeError as error:
-        logger.error("%s", error)
-        return 1
-    except OSError as error:
-        logger.error("%s: %s", error.filename, error.strerror)
-        return 1
-    return 0
+
+    def command() -> None:
+        strategy = strategies.make_strategy(options.strategy)
+        dataset = read_dataset(options.data)
+        for remark in dataset.remarks:
+            logger.warning("%s", remark)
+        run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
+        train(_config(options, dataset), dataset, run_dir, strategy, options.cache, options.split)
+
+    return run_explained(command)
 
 
-def _config(options: argparse.Namespace) -> Config:
-    check_layout(options.data)
+def _config(options: argparse.Namespace, dataset: Dataset) -> Config:
+    boxed = any(sample.boxes for sample in dataset.samples)
+    mixed = (
+        strategies.has_bfloat16() if options.mixed_precision == "auto" else options.mixed_precision == "on"
+    )
     return Config(
         model=options.model,
         weights=options.weights,
@@ -366,9 +252,15 @@ def _config(options: argparse.Namespace) -> Config:
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
+        dropout=options.dropout,
+        localisation=max(options.localisation, 0.0) if boxed else 0.0,
+        balance=options.balance,
+        patience=options.patience,
+        precision=MIXED if mixed else FLOAT32,
+        leaks=options.leaks,
         seed=options.seed,
-        dataset=options.data.resolve().name,
-        dataset_sha256=fingerprint(options.data),
+        dataset=dataset.name,
+        dataset_sha256=dataset.sha256,
     )
 
 

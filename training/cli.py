@@ -1,0 +1,95 @@
+"""What the command lines of this package share: options in both spellings, and errors in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from edge_app.errors import EdgeError
+
+logger = logging.getLogger(__name__)
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, **settings: Any) -> None:
+    """Add an option that takes underscores and hyphens alike; `name` has underscores."""
+    spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+    parser.add_argument(*spellings, **settings)
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Make an option's type: a whole number of `least` or more."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, got {text}")
+        return int(text)
+
+    return convert
+
+
+def number(above: float, most: float) -> Callable[[str], float]:
+    """Make an option's type: a number above one limit, at most the other."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = above
+        if not above < value <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a number above {above:g}, at most {most:g}, got {text}"
+            )
+        return value
+
+    return convert
+
+
+def share(text: str) -> float:
+    """Convert an option's value: a number of 0 or more, below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, below 1, got {text}")
+    return value
+
+
+def image_size(text: str) -> int:
+    """Convert an option's value: the side of the model's input in pixels, a multiple of 32."""
+    if not text.isdecimal() or int(text) % 32 or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
+    return int(text)
+
+
+def run_explained(command: Callable[[], None]) -> int:
+    """Run a command with its log on the terminal.
+
+    Args:
+        command: What to do.
+
+    Returns:
+        The exit code: 0 done, 1 an error that was explained in one sentence.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        command()
+    except EdgeError as error:
+        logger.error("%s", error)
+    except OSError as error:
+        logger.error("%s: %s", error.filename, error.strerror)
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        logger.error(
+            "The memory is not enough. Try a smaller --batch_size, a smaller --image_size, on a GPU "
+            "--mixed_precision on, and --cache FILE for many X-rays."
+        )
+    except tf.errors.UnavailableError:
+        logger.error("Another worker stopped. Start the same command on all of them again to go on.")
+    else:
+        return 0
+    return 1

@@ -1,0 +1,34 @@
+"""What a training was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Raise it when the same settings no longer continue a run that earlier code began.
+RUN_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run's result depends on; `dataset_sha256` tells the data's version.
+
+    `localisation` is the weight of the loss on fracture boxes, `patience` the epochs without a better
+    validation AUROC after which training ends, `precision` a Keras dtype policy.
+    """
+
+    model: str
+    weights: str
+    image_size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    dropout: float
+    localisation: float
+    balance: str
+    patience: int
+    precision: str
+    leaks: str
+    seed: int
+    dataset: str
+    dataset_sha256: str
+    run_format: int = RUN_FORMAT
