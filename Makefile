@@ -15,7 +15,7 @@ EDGE_READY := .venv-edge/.ready
 DEV_READY := .venv/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
-.PHONY: help run test check lock format screenshot clean
+.PHONY: help run test check bench lock format screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(DEV_READY) ## format, lint, types and the fast tests
 	$(DEV) -m ruff check .
 	$(DEV) -m mypy
 	$(DEV) -m pytest -m "not slow"
+
+bench: $(DEV_READY) ## measure how fast the input pipeline feeds a training (FRACTURE_DATA names the X-rays)
+	$(DEV) -m tools.bench_pipeline
 
 format: $(DEV_READY) ## rewrite the code in the house format
 	$(DEV) -m ruff format .

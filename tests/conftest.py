@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,15 @@ def xray_dir() -> Path:
     if not (path / "dataset.csv").is_file():
         pytest.skip(f"no real X-rays at {path}; set FRACTURE_DATA to a folder in the FracAtlas layout")
     return path
+
+
+@pytest.fixture
+def free_ports() -> tuple[int, int]:
+    """Return two ports that nobody listens on."""
+    with socket.socket() as first, socket.socket() as second:
+        for each in (first, second):
+            each.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,9 @@ def test_tf2onnx_is_imported_in_one_module() -> None:
     assert users == ["convert.py"]
 
 
-@pytest.mark.parametrize("name", ["requirements-edge.txt", "requirements-train.txt", "requirements-train-cuda.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements-edge.txt", "requirements-train.txt", "requirements-train-cuda.txt"]
+)
 def test_locks_hold_hashes_and_name_no_registry(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text

@@ -1,97 +1,204 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
+from sklearn.metrics import roc_auc_score
 
 from edge_app.errors import DataError
-from training.datasets import Box, Sample
-from training.evaluate import LogitModel, evaluate_scores, fold_calibration, pointing_game, points_inside
-from training.metrics import Calibration
+from tests.drawn_dataset import write_drawn_mura
+from tests.toy_keras import SIZE_PX, toy_model, write_toy_run
+from training.candidates import Candidate, open_candidate
+from training.datasets import read_dataset
+from training.evaluate import evaluate, main
+from training.samples import Dataset
+from training.scan import scan_samples
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-
-def brightness_model() -> keras.Model:
-    """Return a model whose evidence is a cell's brightness / 255 - 3, pooled by log-sum-exp."""
-    image = layers.Input((64, 64, 1))
-    cells = layers.AveragePooling2D(16)(layers.Rescaling(1 / 255)(image))
-    evidence = layers.Conv2D(1, 1, kernel_initializer="ones", name="evidence")(cells)
-    pooled = keras.ops.logsumexp(evidence, axis=(1, 2))
-    logit = layers.Dense(1, kernel_initializer="ones", name="logit")(pooled)
-    model = keras.Model(image, layers.Activation("sigmoid", name="probability")(logit))
-    model.get_layer("evidence").set_weights([np.ones((1, 1, 1, 1)), np.full(1, -3.0)])
-    return model
+THRESHOLD = 0.4
 
 
-def sample(*boxes: Box) -> Sample:
-    return Sample("x", Path("nowhere"), bool(boxes), 0, (), False, boxes)
+@pytest.fixture(scope="module")
+def dataset(drawn_dataset: Path) -> Dataset:
+    return read_dataset(drawn_dataset)
 
 
-def test_logits_are_those_of_the_layer() -> None:
-    squares = np.zeros((40, 64, 64), np.uint8)  # more than one batch
-    logits = LogitModel(brightness_model())(squares)
-    assert logits == pytest.approx(np.full(40, -3 + np.log(16)), abs=1e-5)
+@pytest.fixture(scope="module")
+def run_dir(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that trained on six blocks of the drawn data and validated on the last two."""
+    readable = dataset.samples[1:]
+    sides = {s.image_id: "validation" if (s.number or 0) >= 300 else "train" for s in readable}
+    return write_toy_run(tmp_path_factory.mktemp("runs") / "toy", dataset, sides, THRESHOLD)
 
 
-def test_diverged_model_is_told() -> None:
-    model = brightness_model()
-    model.get_layer("logit").set_weights([np.full((1, 1), np.nan), np.zeros(1)])
-    with pytest.raises(DataError, match="diverged"):
-        LogitModel(model)(np.zeros((1, 64, 64), np.uint8))
+@pytest.fixture(scope="module")
+def candidate(run_dir: Path) -> Candidate:
+    return open_candidate(run_dir)
 
 
-def test_calibration_is_part_of_the_model_afterwards() -> None:
-    model = brightness_model()
-    squares = np.zeros((1, 64, 64), np.uint8)
-    before = LogitModel(model)(squares)
-    fold_calibration(model, Calibration(0.5, 2.0))
-    assert LogitModel(model)(squares) == pytest.approx(0.5 * before + 2.0, abs=1e-5)
+@pytest.fixture(scope="module")
+def evaluation(candidate: Candidate, dataset: Dataset) -> dict[str, Any]:
+    return evaluate(candidate, dataset)
 
 
-def test_peak_counts_only_inside_a_box() -> None:
-    heatmap = np.zeros((10, 10), np.float32)
-    heatmap[2, 7] = 1  # centre at x = 0.75, y = 0.25
-    assert points_inside(heatmap, [Box(0.7, 0.2, 0.1, 0.1)])
-    assert points_inside(heatmap, [Box(0, 0, 0.1, 0.1), Box(0.7, 0.2, 0.1, 0.1)])
-    assert not points_inside(heatmap, [Box(0.2, 0.7, 0.1, 0.1)])
-    assert not points_inside(np.zeros((10, 10), np.float32), [Box(0, 0, 1, 1)])
+def test_run_is_judged_on_its_validation_side(evaluation: dict[str, Any], dataset: Dataset) -> None:
+    assert evaluation["side"] == "validation"
+    samples = [sample for sample in dataset.samples if (sample.number or 0) >= 300]
+    # the toy's logit rises with the log of the cells' summed exponentials of 4 b
+    cells = np.stack([scan_samples(samples, SIZE_PX).squares[i] for i in range(len(samples))])
+    brightness = cells.reshape(-1, 4, 16, 4, 16).mean(axis=(2, 4)) / 255
+    score = np.exp(4 * brightness).sum(axis=(1, 2))
+    expected = roc_auc_score([sample.fractured for sample in samples], score)
+    assert evaluation["images"]["auroc"]["value"] == pytest.approx(expected)
+    assert (evaluation["images"]["samples"], evaluation["images"]["groups"]) == (16, 2)
 
 
-def test_pointing_game_counts_hits_among_boxed_samples() -> None:
-    squares = np.zeros((4, 64, 64), np.uint8)
-    squares[:, 16:32, 32:48] = 200  # the cell around x = 0.625, y = 0.375
-    hit, miss = Box(0.5, 0.25, 0.25, 0.25), Box(0, 0, 0.25, 0.25)
-    samples = [sample(hit), sample(miss), sample(hit), sample()]
-    found = pointing_game(brightness_model(), squares, samples, np.full((4, 2), 64), np.array([0, 1, 2, 3]))
-    assert found["samples"] == 3
-    assert found["value"] == pytest.approx(2 / 3)
-    assert found["low"] <= found["value"] <= found["high"]
+def test_stored_threshold_is_used(evaluation: dict[str, Any]) -> None:
+    assert evaluation["operating_point"]["threshold"] == THRESHOLD
+    assert evaluation["images"]["answers"][0]["threshold"] == THRESHOLD
 
 
-def test_pointing_game_without_boxes_is_an_error() -> None:
-    with pytest.raises(DataError, match="No validation X-ray has a fracture box"):
-        pointing_game(
-            brightness_model(),
-            np.zeros((1, 64, 64), np.uint8),
-            [sample()],
-            np.full((1, 2), 64),
-            np.zeros(1, int),
-        )
+def test_what_cannot_be_read_is_counted_by_label(evaluation: dict[str, Any]) -> None:
+    assert (evaluation["unreadable"]["positive"], evaluation["unreadable"]["normal"]) == (0, 1)
+    [file] = evaluation["unreadable"]["files"]
+    assert file == {"image_id": "IMG0000000.jpg", "positive": False, "reason": "broken"}
+    assert "Files that cannot be read are not judged: 0 positive, 1 normal." in evaluation["warnings"]
 
 
-def test_evaluation_holds_figures_worked_out_by_hand() -> None:
-    labels = np.tile([0, 0, 0, 1], 50).astype(np.float32)
-    scores = np.tile([0.1, 0.2, 0.6, 0.5], 50)
-    evaluation = evaluate_scores(labels, scores, np.repeat(np.arange(50), 4))
-    assert evaluation["samples"] == 200
-    assert evaluation["fractured"] == 50
-    assert evaluation["groups"] == 50
-    assert evaluation["auroc"]["value"] == pytest.approx(2 / 3)
-    point = evaluation["operating_point"]
-    assert point["threshold"] == pytest.approx(0.35)
-    assert point["sensitivity"]["value"] == 1.0
-    assert point["specificity"]["value"] == pytest.approx(2 / 3)
+def test_few_groups_are_warned_of(evaluation: dict[str, Any]) -> None:
+    assert any("only 2 independent groups" in warning for warning in evaluation["warnings"])
+
+
+def test_maps_that_ignore_what_was_learned_are_warned_of(evaluation: dict[str, Any]) -> None:
+    # the toy has a single feature, so shuffling changes nothing
+    assert any("stay alike" in warning for warning in evaluation["warnings"])
+
+
+def test_nothing_is_refitted_on_the_x_rays_that_are_judged(evaluation: dict[str, Any]) -> None:
+    assert [item["name"] for item in evaluation["calibration"]["calibrations"]] == ["as it is"]
+
+
+def test_other_calibrations_are_tried_on_another_side(candidate: Candidate, dataset: Dataset) -> None:
+    calibrations = evaluate(candidate, dataset, "train")["calibration"]["calibrations"]
+    assert [item["name"].split()[0] for item in calibrations] == ["as", "temperature", "isotonic"]
+
+
+def test_sensitivity_is_chosen_on_the_stored_validation_scores(
+    candidate: Candidate, dataset: Dataset
+) -> None:
+    # these are 1 for every fracture and -1 else, whatever the judged X-rays score
+    point = evaluate(candidate, dataset, "train", sensitivity=0.8)["operating_point"]
+    assert point["threshold"] == pytest.approx(0.5)
+    assert point["target_sensitivity"] == 0.8
+    assert "16 validation X-rays" in point["source"]
+
+
+def test_sensitivity_is_never_chosen_without_validation(candidate: Candidate, dataset: Dataset) -> None:
+    bare = replace(candidate, validation=None, split=None)
+    with pytest.raises(DataError, match="there are none here"):
+        evaluate(bare, dataset, sensitivity=0.8)
+
+
+def test_threshold_of_a_bare_model_comes_from_the_validation_side_of_the_data(
+    candidate: Candidate, dataset: Dataset
+) -> None:
+    bare = replace(candidate, validation=None, split=None, threshold=None, trained_on="")
+    sided = replace(
+        dataset,
+        samples=tuple(
+            replace(sample, side="test" if (sample.number or 0) >= 200 else "validation")
+            for sample in dataset.samples
+        ),
+    )
+    evaluation = evaluate(bare, sided)
+    assert evaluation["side"] == "test"
+    assert "chosen now on 31 validation X-rays" in evaluation["operating_point"]["source"]
+
+
+def test_bare_model_without_validation_is_judged_at_one_half_only(
+    candidate: Candidate, dataset: Dataset
+) -> None:
+    bare = replace(candidate, validation=None, split=None, threshold=None, trained_on="")
+    evaluation = evaluate(bare, dataset)
+    assert evaluation["side"] == "all"
+    assert [answer["threshold"] for answer in evaluation["images"]["answers"]] == [0.5]
+    assert any("judged at 0.5 only" in warning for warning in evaluation["warnings"])
+
+
+def test_single_class_is_refused(candidate: Candidate, dataset: Dataset) -> None:
+    normal = tuple(sample for sample in dataset.samples if not sample.fractured)
+    other = replace(dataset, samples=normal, sha256="other")
+    with pytest.raises(DataError, match="0 of 31 X-rays"):
+        evaluate(candidate, other)
+
+
+def test_bundle_is_judged_on_a_named_split(
+    toy_bundle: Path, run_dir: Path, dataset: Dataset, evaluation: dict[str, Any]
+) -> None:
+    found = evaluate(open_candidate(toy_bundle), dataset, split=run_dir / "split.csv")
+    assert (found["side"], found["images"]["samples"]) == ("validation", 16)
+    assert found["heatmaps"]["randomisation"] is None
+    assert any("cannot be shuffled" in remark for remark in found["heatmaps"]["remarks"])
+    assert found["heatmaps"]["boxes"]["pointing_game"]["samples"] == 8
+
+
+def test_mura_is_judged_by_study_and_patient(candidate: Candidate, tmp_path: Path) -> None:
+    mura = read_dataset(write_drawn_mura(tmp_path / "MURA-v1.1"))
+    found = evaluate(candidate, mura, "test")
+    assert (found["images"]["samples"], found["images"]["groups"]) == (12, 6)
+    assert found["studies"]["assessment"]["samples"] == 6
+    assert [row["part"] for row in found["studies"]["mura"]] == ["elbow", "hand", "wrist", "overall"]
+    assert found["data"]["positive"] == "abnormality"
+
+
+def test_command_leaves_json_and_report_beside_the_run(
+    run_dir: Path, drawn_dataset: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        assert main(["--model", str(run_dir / "best_model.keras"), "--data", str(drawn_dataset)]) == 0
+    out_dir = run_dir / f"evaluation-{drawn_dataset.name}-validation"
+    names = {"evaluation_validation.json", "evaluation_validation.html"}
+    assert {path.name for path in out_dir.iterdir()} == names
+    written = json.loads((out_dir / "evaluation_validation.json").read_text())
+    assert written["model"]["kind"] == "run"
+    assert "data:image/png" in (out_dir / "evaluation_validation.html").read_text()
+    assert "AUROC" in caplog.text
+
+
+def test_model_from_elsewhere_is_reported_in_a_dated_folder(
+    tmp_path: Path, drawn_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_model().save(tmp_path / "some.keras")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--model", "some.keras", "--data", str(drawn_dataset), "--batch-size", "8"]) == 0
+    [out_dir] = (tmp_path / "evaluations").iterdir()
+    assert out_dir.name.endswith("-some.keras")
+    assert (out_dir / "evaluation_all.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--side", "test"], "No X-ray of drawn is on the side 'test'"),
+        (["--data", "/nowhere"], "There is no folder /nowhere"),
+        (["--model", "/nowhere.keras"], "There is no model at /nowhere.keras"),
+        (["--architecture", "custom"], "only for a weights file"),
+    ],
+)
+def test_failure_is_one_sentence(
+    run_dir: Path, drawn_dataset: Path, caplog: pytest.LogCaptureFixture, words: list[str], message: str
+) -> None:
+    assert main(["--model", str(run_dir), "--data", str(drawn_dataset), *words]) == 1
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert message in record.getMessage()
+
+
+def test_unknown_option_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--model", "x", "--data", "y", "--colour", "red"])
+    assert stopped.value.code == 2

@@ -17,7 +17,7 @@ def test_cell_loss_is_the_weighted_mean_over_the_cells() -> None:
 
 def test_samples_loss_is_that_of_answer_and_place() -> None:
     targets = {
-        "logit": np.array([[1.0], [0.0]], np.float32),
+        "logit": np.zeros((2, 1), np.float32),
         "evidence": np.zeros((2, 1, 1, 1), np.float32),
     }
     outputs = {"logit": np.zeros((2, 1), np.float32), "evidence": np.zeros((2, 1, 1, 1), np.float32)}

@@ -1,24 +1,31 @@
-"""The whole way on drawn pictures: train, kill, resume, export, predict."""
+"""The whole way on drawn pictures: train, kill, resume, share among workers, export, predict."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_app.predictor import Predictor
 from tests.conftest import ROOT
+from tests.drawn_dataset import write_drawn_mura
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = ["--image-size", "32", "--epochs", "3", "--batch_size", "8", "--seed", "1"]
+OPTIONS = ["--image-size", "32", "--epochs", "4", "--batch_size", "8", "--seed", "1"]
+# Without dropout, which differs between workers, and in small steps: differences of rounding must not grow.
+SMALL = ["--dropout", "0", "--learning-rate", "1e-4"]
 
 
 def training(data_dir: Path, run_dir: Path, *more: str) -> list[str]:
@@ -52,10 +59,32 @@ def test_run_directory_holds_everything(finished: Path) -> None:
         "history.csv",
         "provenance.json",
         "split.csv",
+        "tensorboard",
         "validation_predictions.csv",
     }
-    assert [row["epoch"] for row in rows(finished / "history.csv")] == ["1", "2", "3"]
-    assert json.loads((finished / "config.json").read_text())["weights"] == "auto"
+    history = rows(finished / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2", "3", "4"]
+    assert [row["stage"] for row in history] == ["head", "all", "all", "all"]
+    best = max(history, key=lambda row: float(row["validation_auroc"]))["epoch"]
+    checkpoints = {path.name for path in (finished / "checkpoint").iterdir()}
+    assert checkpoints == {"last.npz", f"best-00{best}.npz"}
+
+
+def test_tensorboard_reads_what_every_epoch_gave(finished: Path) -> None:
+    # in a process of its own: the reader warns of its own dependencies
+    script = """
+import sys
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+for event in events.Tensors("loss"):
+    print(event.step, float(tf.make_ndarray(event.tensor_proto)))
+"""
+    done = run([sys.executable, "-W", "ignore", "-c", script, str(finished / "tensorboard")])
+    found = np.array([line.split() for line in done.stdout.splitlines()], float)
+    expected = [(int(row["epoch"]), float(row["loss"])) for row in rows(finished / "history.csv")]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_split_is_written_down_with_what_was_left_out(finished: Path) -> None:
@@ -78,6 +107,12 @@ def test_finished_run_is_not_trained_again(finished: Path, drawn_dataset: Path) 
     assert (finished / "best_model.keras").stat().st_mtime_ns == before
 
 
+def same_results(run_dir: Path, expected: Path) -> None:
+    names = ("history.csv", "validation_predictions.csv", "evaluation.json", "split.csv", "config.json")
+    for name in names:
+        assert (run_dir / name).read_text() == (expected / name).read_text(), name
+
+
 def test_killed_run_goes_on_and_ends_like_an_uninterrupted_one(
     finished: Path, drawn_dataset: Path, tmp_path: Path
 ) -> None:
@@ -86,7 +121,7 @@ def test_killed_run_goes_on_and_ends_like_an_uninterrupted_one(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         for line in process.stdout:
-            if line.startswith("Epoch 1:"):
+            if line.startswith("Epoch 2 "):
                 os.kill(process.pid, signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL
@@ -94,11 +129,33 @@ def test_killed_run_goes_on_and_ends_like_an_uninterrupted_one(
     done = run(command)
     assert done.returncode == 0, done.stdout + done.stderr
     # the killed process may have come an epoch further before the signal reached it
-    assert re.search(r"Going on after epoch [12] of 3\.", done.stdout)
-    assert rows(tmp_path / "killed" / "history.csv") == rows(finished / "history.csv")
-    names = ("validation_predictions.csv", "evaluation.json", "split.csv")
-    for name in names:
-        assert (tmp_path / "killed" / name).read_text() == (finished / name).read_text(), name
+    assert re.search(r"Going on after epoch [23] of 4\.", done.stdout)
+    same_results(tmp_path / "killed", finished)
+
+
+def test_run_that_is_killed_again_and_again_at_any_moment_ends_the_same(
+    finished: Path, drawn_dataset: Path, tmp_path: Path
+) -> None:
+    command = training(drawn_dataset, tmp_path / "killed")
+    begin, end = ((finished / name).stat().st_mtime for name in ("config.json", "evaluation.json"))
+    generator = random.Random(0)  # noqa: S311
+    for _ in range(3):
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            time.sleep(5 + generator.uniform(0, end - begin))
+            process.kill()
+    done = run(command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    same_results(tmp_path / "killed", finished)
+
+
+def test_training_ends_when_validation_stops_getting_better(drawn_dataset: Path, tmp_path: Path) -> None:
+    words = ["--learning-rate", "1e-12", "--epochs", "20", "--patience", "2"]
+    done = run(training(drawn_dataset, tmp_path / "run", *words))
+    assert "No better epoch for 2 epochs; training ends here." in done.stdout
+    areas = [float(row["validation_auroc"]) for row in rows(tmp_path / "run" / "history.csv")]
+    assert len(areas) == areas.index(max(areas)) + 3 < 20
 
 
 def test_other_settings_do_not_resume_a_run(finished: Path, drawn_dataset: Path) -> None:
@@ -107,14 +164,83 @@ def test_other_settings_do_not_resume_a_run(finished: Path, drawn_dataset: Path)
     assert "seed was 1, now 2" in done.stdout
 
 
+def test_damaged_state_is_told(drawn_dataset: Path, finished: Path, tmp_path: Path) -> None:
+    run_dir = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (run_dir / "evaluation.json").unlink()
+    last = run_dir / "checkpoint" / "last.npz"
+    last.write_bytes(last.read_bytes()[:1000])
+    done = run(training(drawn_dataset, run_dir))
+    assert done.returncode == 1
+    assert re.search(r"last\.npz cannot be read\. Begin again", done.stdout)
+
+
+def test_mura_trains_on_its_patients_and_leaves_its_test_side_alone(tmp_path: Path) -> None:
+    data_dir = write_drawn_mura(tmp_path / "MURA-v1.1")
+    words = ["--model", "custom", "--balance", "part", "--cache", str(tmp_path / "cache.npy")]
+    done = run(training(data_dir, tmp_path / "run", *words))
+    assert (tmp_path / "run" / "history.csv").is_file(), done.stdout + done.stderr
+    split = rows(tmp_path / "run" / "split.csv")
+    assert {row["side"] for row in split} == {"train", "validation", "test"}
+    assert all((row["side"] == "test") == row["image_id"].startswith("valid/") for row in split)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["localisation"] == 0.0
+
+
+def two_workers(command: list[str], ports: tuple[int, int]) -> list[subprocess.Popen[str]]:
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    return [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in (0, 1)
+    ]
+
+
+def test_two_workers_have_the_losses_of_one(
+    drawn_dataset: Path, tmp_path: Path, free_ports: tuple[int, int]
+) -> None:
+    alone = run(training(drawn_dataset, tmp_path / "one", *SMALL))
+    workers = two_workers(training(drawn_dataset, tmp_path / "two", *SMALL), free_ports)
+    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert alone.returncode == 0, alone.stdout
+    one, two = (
+        [float(row["loss"]) for row in rows(tmp_path / name / "history.csv")] for name in ("one", "two")
+    )
+    assert len(one) == 4
+    assert two == pytest.approx(one, rel=1e-5)
+
+
+def test_workers_that_nobody_named_are_explained(
+    drawn_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    done = run(training(drawn_dataset, tmp_path / "run", "--strategy", "multi_worker"))
+    assert done.returncode == 1
+    assert "TF_CONFIG does not name the workers" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data", "/nowhere"], "does not have the FracAtlas layout"),
+        (["--data", "/nowhere"], "There is no folder /nowhere"),
         (["--batch_size", "1000"], "--batch_size 1000 exceeds"),
         (["--model", "resnet"], "invalid choice: 'resnet'"),
         (["--epochs", "none"], "expected a whole number"),
         (["--learning_rate", "-1"], "expected a number above 0"),
+        (["--learning-rate", "fast"], "expected a number above 0"),
+        (["--image_size", "100"], "expected a multiple of 32"),
+        (["--dropout", "1"], "expected a number of 0 or more, below 1"),
+        (["--weights", "/nowhere.h5"], "There is no weights file /nowhere.h5"),
+        (["--split", "/nowhere.csv"], "There is no split /nowhere.csv"),
+        (["--speed", "9"], "unrecognized arguments: --speed 9"),
     ],
 )
 def test_wrong_options_are_explained_in_a_sentence(
@@ -124,6 +250,25 @@ def test_wrong_options_are_explained_in_a_sentence(
     assert done.returncode in (1, 2)
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_diverged_training_is_told(drawn_dataset: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.npz"
+    run_dir = tmp_path / "run"
+    assert run(training(drawn_dataset, run_dir, *SMALL)).returncode == 0
+    (run_dir / "evaluation.json").unlink()
+    last = run_dir / "checkpoint" / "last.npz"
+    with np.load(last) as arrays:
+        state = dict(arrays)
+    nothing = {
+        name: np.full_like(value, np.nan) if value.dtype == np.float32 else value
+        for name, value in state.items()
+    }
+    np.savez(broken, **{**nothing, "epochs_done": np.array(2)})
+    os.replace(broken, last)
+    done = run(training(drawn_dataset, run_dir, *SMALL))
+    assert done.returncode == 1
+    assert "The training diverged" in done.stdout
 
 
 def test_run_is_exported_and_serves(finished: Path, tmp_path: Path, drawn_png: bytes) -> None:

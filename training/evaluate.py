@@ -1,151 +1,298 @@
-"""Judge a trained model: scores, calibration, operating point, and how sure the figures are."""
+"""Judge a model on X-rays: `python -m training.evaluate --model RUN/best_model.keras --data DIR`."""
 
 from __future__ import annotations
 
+import argparse
+import logging
+import os
+import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from datetime import date
+from pathlib import Path
 from typing import Any
 
-import keras
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError
-from edge_app.preprocess import to_picture, to_tensor
-from training import metrics
-from training.datasets import Box, Sample
+from training import metrics, rundir, splits
+from training.architectures import BACKBONES
+from training.assessment import TARGET_SENSITIVITY, assess, assess_calibration, assess_parts, curves
+from training.candidates import Candidate, open_candidate
+from training.cli import add_option, image_size, number, run_explained, whole_number
+from training.datasets import read_dataset
+from training.evaluation_report import summary_lines, write_evaluation_report
+from training.explain import judge_heatmaps, randomisation_check
+from training.metrics import Scored
+from training.samples import Dataset, Sample
+from training.scan import Scan, scan_samples
+from training.scorers import BATCH_SIZE, KerasScorer, Scorer
+from training.selection import AUTO, CHOICES, Selection, select
+from training.studies import join_views, mura_table
 
-TARGET_SENSITIVITY = 0.90
-_BATCH = 32
+# With fewer groups, bootstrap intervals over them are too narrow.
+# Source: Cameron & Miller, A practitioner's guide to cluster-robust inference, 2015, section VI.
+FEW_GROUPS = 20
+# A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
+ALIKE = 0.5
+EXPLAINED_SAMPLES = 16
 
-
-class LogitModel:
-    """A model up to its layer `logit`.
-
-    Args:
-        model: A model with a layer of that name.
-    """
-
-    def __init__(self, model: keras.Model) -> None:
-        self._to_logit = keras.Model(model.input, model.get_layer("logit").output)
-
-    def __call__(self, squares: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Compute the logits.
-
-        Args:
-            squares: uint8 (N, S, S).
-
-        Returns:
-            float64 (N,).
-
-        Raises:
-            DataError: a logit is not a number, since the training diverged.
-        """
-        batches = (squares[start : start + _BATCH] for start in range(0, len(squares), _BATCH))
-        logits = [self._to_logit.predict_on_batch(to_tensor(batch)) for batch in batches]
-        values = np.concatenate(logits)[:, 0].astype(np.float64)
-        if not np.isfinite(values).all():
-            raise DataError("The training diverged: the model gives no numbers. Lower --learning_rate.")
-        return values
+logger = logging.getLogger(__name__)
 
 
-def pointing_game(
-    model: keras.Model,
-    squares: NDArray[np.uint8],
-    samples: Sequence[Sample],
-    shapes: NDArray[np.int64],
-    groups: NDArray[np.int64],
+def evaluate(
+    candidate: Candidate,
+    dataset: Dataset,
+    side: str = AUTO,
+    sensitivity: float | None = None,
+    split: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure how often the warmest place lies inside a fracture's box.
-
-    The map is the evidence without its constant part, which is what Grad-CAM gives for this head: the
-    mean gradient of a channel is its weight in the evidence, up to a common factor.
+    """Judge a model on one side of a data set.
 
     Args:
-        model: A model with a layer named `evidence`.
-        squares: uint8 (N, S, S).
-        samples: N samples; those without a box are passed over.
-        shapes: int64 (N, 2), the pictures' heights and widths.
-        groups: int64 (N,), for the bootstrap.
+        candidate: The model.
+        dataset: Labelled X-rays.
+        side: One of `selection.CHOICES`.
+        sensitivity: Another one to choose the threshold for, on validation X-rays; None keeps the model's
+            threshold.
+        split: A `split.csv` that tells the sides; None takes the run's own where the data are its own.
 
     Returns:
-        A JSON object: the share with its 95 % interval, and how many samples were judged.
+        A JSON object with every figure, and with warnings on how far to believe them.
 
     Raises:
-        DataError: no sample has a box.
-
-    Source:
-        Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016, section 4.1.
+        EdgeError: the side is empty or holds one class only, the threshold cannot be chosen as asked, or
+            the model gives no numbers.
     """
-    boxed = np.array([index for index, sample in enumerate(samples) if sample.boxes], np.int64)
-    if not boxed.size:
-        raise DataError("No validation X-ray has a fracture box, so the heat map cannot be judged.")
-    layer = model.get_layer("evidence")
-    to_evidence = keras.Model(model.input, layer.output)
-    constant = layer.get_weights()[1].item()
-    hits = []
-    for index in boxed:
-        evidence = to_evidence.predict_on_batch(to_tensor(squares[index : index + 1]))[0, :, :, 0]
-        height, width = map(int, shapes[index])
-        heatmap = to_picture(np.maximum(evidence - constant, 0), height, width, squares.shape[1])
-        hits.append(points_inside(heatmap, samples[index].boxes))
-    share = metrics.bootstrap(lambda drawn: float(np.mean(np.array(hits)[drawn])), groups[boxed])
-    return {"samples": len(hits), **asdict(share)}
-
-
-def points_inside(heatmap: NDArray[np.float32], boxes: Sequence[Box]) -> bool:
-    """Tell whether a map's peak lies in a box.
-
-    Args:
-        heatmap: float32 (h, w) over the whole picture.
-        boxes: Fractions of the picture.
-
-    Returns:
-        True when it does; False also for an empty map.
-    """
-    if not heatmap.any():
-        return False
-    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    y, x = (row + 0.5) / heatmap.shape[0], (column + 0.5) / heatmap.shape[1]
-    return any(b.x <= x <= b.x + b.width and b.y <= y <= b.y + b.height for b in boxes)
-
-
-def fold_calibration(model: keras.Model, calibration: metrics.Calibration) -> None:
-    """Scale and shift a model's logit for good, so that its probability is the calibrated one."""
-    kernel, bias = model.get_layer("logit").get_weights()
-    model.get_layer("logit").set_weights(
-        [kernel * calibration.slope, bias * calibration.slope + calibration.intercept]
-    )
-
-
-def evaluate_scores(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float64], groups: NDArray[np.int64]
-) -> dict[str, Any]:
-    """Measure calibrated probabilities and choose the operating threshold.
-
-    Args:
-        labels: float32 (N,), 0 or 1.
-        probabilities: float64 (N,), 0..1.
-        groups: int64 (N,), for the bootstrap.
-
-    Returns:
-        A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
-        each with a 95 % interval.
-    """
-    threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
-
-    def measured(measure: metrics.Measure) -> dict[str, float]:
-        return asdict(metrics.estimate(measure, labels, probabilities, groups))
-
-    return {
-        "samples": len(labels),
-        "fractured": int(labels.sum()),
-        "groups": len(np.unique(groups)),
-        "auroc": measured(metrics.auroc),
-        "operating_point": {
-            "target_sensitivity": TARGET_SENSITIVITY,
-            "threshold": threshold,
-            "sensitivity": measured(metrics.sensitivity_at(threshold)),
-            "specificity": measured(metrics.specificity_at(threshold)),
-        },
+    if split is None and candidate.trained_on == dataset.sha256:
+        split = candidate.split
+    selection = select(dataset, side, candidate.trained_on, split)
+    scan = scan_samples(selection.samples, candidate.scorer.size_px)
+    judged = _score(candidate.scorer, scan)
+    _check_classes(judged.labels, selection.side)
+    groups = _groups(selection, scan)
+    chosen_on = _validation(candidate, selection, judged)
+    point = _operating_point(candidate, chosen_on, sensitivity)
+    figures = {
+        "operating_point": point,
+        **_figures(dataset, scan.samples, judged, groups, point["threshold"] if point else None),
+        "calibration": assess_calibration(
+            judged.labels,
+            judged.logits,
+            groups,
+            None if chosen_on is judged or selection.holds_validation else chosen_on,
+        ),
+        "heatmaps": _heatmaps(candidate.scorer, scan, groups),
+        "unreadable": _unreadable([*selection.unreadable, *scan.unreadable]),
     }
+    return {
+        **_about(candidate, dataset, selection.side),
+        "warnings": [*selection.warnings, *_warnings(figures)],
+        **figures,
+    }
+
+
+def _about(candidate: Candidate, dataset: Dataset, side: str) -> dict[str, Any]:
+    return {
+        "created": f"{date.today():%Y-%m-%d}",
+        "model": {
+            "name": candidate.name,
+            "kind": candidate.kind,
+            "sha256": candidate.sha256,
+            "size_px": candidate.scorer.size_px,
+        },
+        "data": {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "sha256": dataset.sha256,
+            "positive": dataset.positive,
+            "remarks": list(dataset.remarks),
+        },
+        "side": side,
+    }
+
+
+def _score(scorer: Scorer, scan: Scan) -> Scored:
+    labels = np.array([sample.fractured for sample in scan.samples], np.float32)
+    return Scored(labels, scorer.logits(scan.squares))
+
+
+def _check_classes(labels: NDArray[np.float32], side: str) -> None:
+    positive = int(labels.sum())
+    if positive in (0, len(labels)):
+        raise DataError(
+            f"{positive} of {len(labels)} X-rays ({side}) are positive; to measure anything, both classes "
+            "are needed. Choose another --side or other data."
+        )
+
+
+def _groups(selection: Selection, scan: Scan) -> NDArray[np.int64]:
+    if selection.groups:
+        return np.array([selection.groups[sample.image_id] for sample in scan.samples], np.int64)
+    return splits.group_samples(scan.samples, splits.duplicate_pairs(scan.thumbnails))
+
+
+def _validation(candidate: Candidate, selection: Selection, judged: Scored) -> Scored | None:
+    """Return the scores on which a threshold or a calibration may be chosen, if there are any."""
+    if candidate.validation is not None:
+        return candidate.validation
+    if selection.own_validation:
+        return _score(candidate.scorer, scan_samples(selection.own_validation, candidate.scorer.size_px))
+    return judged if selection.side == splits.VALIDATION else None
+
+
+def _operating_point(
+    candidate: Candidate, chosen_on: Scored | None, sensitivity: float | None
+) -> dict[str, Any] | None:
+    if sensitivity is None and candidate.threshold is not None:
+        source = "stored with the model, which chose it on its validation X-rays"
+        return {"threshold": candidate.threshold, "target_sensitivity": None, "source": source}
+    if chosen_on is None:
+        if sensitivity is None:
+            return None
+        raise DataError(
+            "--sensitivity chooses the threshold on validation X-rays, and there are none here. Judge a "
+            "run, or data with a validation side."
+        )
+    target = TARGET_SENSITIVITY if sensitivity is None else sensitivity
+    labels, probabilities = chosen_on.labels, metrics.to_probability(chosen_on.logits)
+    return {
+        "threshold": metrics.choose_threshold(labels, probabilities, target),
+        "target_sensitivity": target,
+        "source": f"chosen now on {len(labels)} validation X-rays for a sensitivity of {target:g}",
+    }
+
+
+def _figures(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    judged: Scored,
+    groups: NDArray[np.int64],
+    threshold: float | None,
+) -> dict[str, Any]:
+    labels, probabilities = judged.labels, metrics.to_probability(judged.logits)
+    at = 0.5 if threshold is None else threshold
+    studies = None
+    if all(sample.study for sample in samples):
+        joined = join_views(samples, probabilities, groups)
+        studies = {
+            "assessment": assess(joined.labels, joined.probabilities, joined.groups, threshold),
+            "mura": mura_table(joined) if dataset.layout == "MURA" else None,
+        }
+    return {
+        "images": assess(labels, probabilities, groups, threshold),
+        "parts": assess_parts(samples, labels, probabilities, groups, at),
+        "studies": studies,
+        "curves": curves(labels, probabilities),
+    }
+
+
+def _heatmaps(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
+    boxes = check = None
+    remarks = []
+    if any(sample.boxes for sample in scan.samples):
+        boxes = judge_heatmaps(scorer, scan.squares, scan.samples, scan.shapes, groups)
+    else:
+        remarks.append("No X-ray that is judged has a box, so nothing tells whether heat maps point right.")
+    if isinstance(scorer, KerasScorer):
+        positive = np.flatnonzero([sample.fractured for sample in scan.samples])
+        places = np.linspace(0, len(positive) - 1, min(len(positive), EXPLAINED_SAMPLES)).astype(int)
+        check = randomisation_check(scorer, scan.squares[positive[places]])
+    else:
+        remarks.append(
+            "A bundle's weights are fixed in its graphs, so they cannot be shuffled: check the run that "
+            "the bundle was made from."
+        )
+    return {"boxes": boxes, "randomisation": check, "remarks": remarks}
+
+
+def _unreadable(files: Sequence[tuple[Sample, str]]) -> dict[str, Any]:
+    return {
+        "positive": sum(sample.fractured for sample, _ in files),
+        "normal": sum(not sample.fractured for sample, _ in files),
+        "files": [
+            {"image_id": sample.image_id, "positive": sample.fractured, "reason": why}
+            for sample, why in files
+        ],
+    }
+
+
+def _warnings(figures: dict[str, Any]) -> list[str]:
+    """Tell what the figures themselves say against believing them."""
+    warnings = []
+    if figures["operating_point"] is None:
+        warnings.append("The model brings no threshold, so answers are judged at 0.5 only.")
+    groups = figures["images"]["groups"]
+    if groups < FEW_GROUPS:
+        warnings.append(
+            f"There are only {groups} independent groups of X-rays: the intervals are too narrow."
+        )
+    unreadable = figures["unreadable"]
+    if unreadable["files"]:
+        warnings.append(
+            f"Files that cannot be read are not judged: {unreadable['positive']} positive, "
+            f"{unreadable['normal']} normal."
+        )
+    check = figures["heatmaps"]["randomisation"]
+    if check and (check["stages"][-1]["median_correlation"] or 0) > ALIKE:
+        warnings.append("Heat maps stay alike when the model forgets everything: do not rely on them.")
+    return warnings
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="Judge a model on labelled X-rays; leave a JSON file and an HTML report.",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        help="best_model.keras of a run, a bundle or a .h5 weights file",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="X-rays: MURA, FracAtlas, class folders")
+    parser.add_argument("--out", type=Path, help="directory for the report; beside a run if not given")
+    parser.add_argument(
+        "--side", choices=CHOICES, default=AUTO, help="auto: test, else validation, else all"
+    )
+    parser.add_argument("--split", type=Path, help="split.csv of the run that a bundle was made from")
+    parser.add_argument(
+        "--sensitivity", type=number(0, 1), help="choose the threshold for it, on validation X-rays"
+    )
+    parser.add_argument("--architecture", choices=list(BACKBONES), help="of a weights file")
+    add_option(parser, "image_size", type=image_size, help="of a weights file")
+    add_option(parser, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="X-rays judged at once")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
+    options = _parse(arguments)
+    return run_explained(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
+    dataset = read_dataset(options.data)
+    candidate = open_candidate(options.model, options.architecture, options.image_size, options.batch_size)
+    evaluation = evaluate(candidate, dataset, options.side, options.sensitivity, options.split)
+    side = evaluation["side"]
+    out_dir = options.out or _default_dir(options.model, candidate, dataset, side)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    rundir.write_json(out_dir / f"evaluation_{side}.json", evaluation)
+    write_evaluation_report(out_dir / f"evaluation_{side}.html", evaluation)
+    for line in summary_lines(evaluation):
+        logger.info("%s", line)
+    logger.info("The report is %s.", out_dir / f"evaluation_{side}.html")
+
+
+def _default_dir(path: Path, candidate: Candidate, dataset: Dataset, side: str) -> Path:
+    if candidate.kind == "run":
+        run_dir = path if path.is_dir() else path.parent
+        return run_dir / f"evaluation-{dataset.name}-{side}"
+    return Path("evaluations") / f"{date.today():%Y-%m-%d}-{candidate.name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

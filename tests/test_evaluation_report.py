@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training.assessment import assess, assess_calibration, assess_parts, curves
+from training.evaluation_report import estimate_text, summary_lines, write_evaluation_report
+from training.samples import Sample
+from training.studies import join_views, mura_table
+
+STAGES = [
+    {"shuffled": "nothing", "compared": 2, "median_correlation": 1.0},
+    {"shuffled": "everything", "compared": 0, "median_correlation": None},
+]
+
+
+def evaluation(**changes: Any) -> dict[str, Any]:
+    """Return an evaluation of 40 X-rays of 20 wrist studies, half of them positive and most found."""
+    labels = np.repeat([1, 0], 20).astype(np.float32)
+    logits = np.where(np.arange(40) % 10 < 8, 2 * labels - 1, 0.5) + np.arange(40) / 100
+    probabilities = 1 / (1 + np.exp(-logits))
+    groups = np.arange(40) // 2
+    samples = [
+        Sample(str(i), Path(str(i)), bool(labels[i]), study=f"study {i // 2:02d}", body_parts=("wrist",))
+        for i in range(40)
+    ]
+    studies = join_views(samples, probabilities, groups)
+    content = {
+        "created": "2026-01-01",
+        "model": {"name": "toy", "kind": "run", "sha256": "0123456789abcdef", "size_px": 64},
+        "data": {
+            "name": "drawn",
+            "layout": "MURA",
+            "sha256": "fedcba9876543210",
+            "positive": "abnormality",
+            "remarks": ["A remark."],
+        },
+        "side": "test",
+        "warnings": ["A warning with <b>."],
+        "operating_point": {"threshold": 0.3, "target_sensitivity": 0.9, "source": "chosen somewhere"},
+        "images": assess(labels, probabilities, groups, 0.3),
+        "parts": assess_parts(samples, labels, probabilities, groups, 0.3),
+        "studies": {
+            "assessment": assess(studies.labels, studies.probabilities, studies.groups, 0.3),
+            "mura": mura_table(studies),
+        },
+        "curves": curves(labels, probabilities),
+        "calibration": assess_calibration(labels, logits, groups, None),
+        "heatmaps": {
+            "boxes": None,
+            "randomisation": {"samples": 2, "shuffles": 1, "stages": STAGES},
+            "remarks": ["No boxes here."],
+        },
+        "unreadable": {
+            "positive": 0,
+            "normal": 1,
+            "files": [{"image_id": "IMG1.jpg", "positive": False, "reason": "cut short"}],
+        },
+    }
+    return {**content, **changes}
+
+
+def page(folder: Path, content: dict[str, Any]) -> str:
+    write_evaluation_report(folder / "report.html", content)
+    return (folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page(tmp_path_factory.mktemp("report"), evaluation())
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        ({"value": 0.9199, "low": 0.86744, "high": 0.95}, "0.920 (0.867 to 0.950)"),
+        ({"value": 1.0, "low": None, "high": None}, "1.000"),
+        ({"value": 1.0, "low": 1.0, "high": 1.0}, "1.000"),
+        ({"value": None, "low": None, "high": None}, "none"),
+    ],
+)
+def test_estimate_is_told_with_its_interval_where_there_is_one(
+    estimate: dict[str, float | None], text: str
+) -> None:
+    assert estimate_text(estimate) == text
+
+
+def test_summary_stands_first_with_its_warnings(html: str) -> None:
+    summary = html[html.index("Summary") : html.index("At every threshold")]
+    assert "40 X-rays of drawn (test side), 20 with an abnormality, in 20 groups." in summary
+    assert "A warning with &lt;b&gt;." in summary
+    assert "The operating threshold is 0.3, chosen somewhere." in summary
+    assert "positive means abnormality" in summary
+
+
+def test_mura_is_told_of_abnormalities_and_never_of_fractures_found(html: str) -> None:
+    assert "with an abnormality" in html
+    assert "with a fracture" not in html
+
+
+def test_published_table_stands_beside_ours_with_what_differs(html: str) -> None:
+    assert "not on these X-rays" in html
+    assert "<td>0.931</td><td>0.791</td><td>0.931</td><td>0.931</td>" in html
+
+
+def test_unreadable_files_are_listed_with_label_and_reason(html: str) -> None:
+    assert '<th scope="row">IMG1.jpg</th><td>normal</td><td>cut short</td>' in html
+
+
+def test_report_copes_with_all_that_may_be_missing(tmp_path: Path) -> None:
+    bare = evaluation(
+        operating_point=None,
+        parts=[],
+        studies=None,
+        warnings=[],
+        heatmaps={"boxes": None, "randomisation": None, "remarks": ["Nothing was judged."]},
+        unreadable={"positive": 0, "normal": 0, "files": []},
+    )
+    text = page(tmp_path, bare)
+    assert "Nothing was judged." in text
+    assert "Every file could be read." in text
+    assert "Whole studies" not in text
+    assert "Body parts" not in text
+
+
+def test_boxes_are_compared_with_chance(tmp_path: Path) -> None:
+    measured = {"value": 0.5, "low": 0.4, "high": 0.6}
+    boxes = {
+        "pointing_game": {"samples": 8, **measured},
+        "by_chance": 0.0625,
+        "overlap": measured,
+        "energy": measured,
+    }
+    content = evaluation(heatmaps={"boxes": boxes, "randomisation": None, "remarks": []})
+    text = page(tmp_path, content)
+    assert "8 X-rays with boxes that people drew" in text
+    assert "<td>0.062</td>" in text
+    assert "warmest place lies in a box     0.500 (0.400 to 0.600)" in summary_lines(content)
+
+
+def test_terminal_shows_the_same_figures() -> None:
+    content = evaluation()
+    lines = summary_lines(content)
+    assert f"AUROC                           {estimate_text(content['images']['auroc'])}" in lines
+    assert lines[-1] == "Mind: A warning with <b>."
+    assert any(line.startswith("Cohen's kappa by study, at 0.5") for line in lines)

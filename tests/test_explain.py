@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app.errors import DataError
+from tests.toy_keras import SIZE_PX, toy_model
+from training.architectures import build_model
+from training.explain import (
+    SHUFFLES,
+    covered,
+    energy_inside,
+    judge_heatmaps,
+    overlap,
+    points_inside,
+    randomisation_check,
+)
+from training.samples import Box, Sample
+from training.scorers import KerasScorer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+HIT = Box(0.5, 0.25, 0.25, 0.25)  # the cell in row 1, column 2 of 4 x 4
+MISS = Box(0, 0, 0.25, 0.25)
+
+
+def sample(*boxes: Box) -> Sample:
+    return Sample("x", Path("nowhere"), fractured=bool(boxes), boxes=boxes)
+
+
+def test_cells_are_covered_where_their_centre_lies_in_a_box() -> None:
+    inside = covered([HIT, MISS], 4, 4)
+    assert np.argwhere(inside).tolist() == [[0, 0], [1, 2]]
+    assert not covered([Box(0, 0, 0.12, 1)], 4, 4).any()  # the first centre is at 0.125
+
+
+def test_peak_counts_only_inside() -> None:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[1, 2] = 1
+    assert points_inside(heatmap, covered([MISS, HIT], 4, 4))
+    assert not points_inside(heatmap, covered([MISS], 4, 4))
+    assert not points_inside(np.zeros((4, 4), np.float32), np.full((4, 4), True))
+
+
+def test_overlap_and_energy_are_those_worked_out_by_hand() -> None:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, :3] = 1.0, 0.6, 0.4
+    inside = np.zeros((4, 4), bool)
+    inside[0, 1:3] = True
+    assert overlap(heatmap, inside) == pytest.approx(1 / 3)  # warm: 0 and 1; inside: 1 and 2
+    assert energy_inside(heatmap, inside) == pytest.approx(1.0 / 2.0)
+
+
+def test_empty_map_has_neither_overlap_nor_energy() -> None:
+    empty = np.zeros((4, 4), np.float32)
+    assert overlap(empty, np.full((4, 4), True)) == 0
+    assert energy_inside(empty, np.full((4, 4), True)) == 0
+
+
+def test_heatmaps_are_judged_on_samples_with_boxes() -> None:
+    squares = np.zeros((4, SIZE_PX, SIZE_PX), np.uint8)
+    squares[:, 16:32, 32:48] = 200
+    samples = [sample(HIT), sample(MISS), sample(HIT), sample()]
+    found = judge_heatmaps(
+        KerasScorer(toy_model()), squares, samples, np.full((4, 2), SIZE_PX), np.arange(4)
+    )
+    assert found["pointing_game"]["samples"] == 3
+    assert found["pointing_game"]["value"] == pytest.approx(2 / 3)
+    assert found["pointing_game"]["low"] < 2 / 3 < found["pointing_game"]["high"]
+    assert found["by_chance"] == pytest.approx(1 / 16)
+
+
+def test_warmest_place_is_sought_in_the_picture_not_in_its_padding() -> None:
+    squares = np.zeros((1, SIZE_PX, SIZE_PX), np.uint8)
+    squares[0, :16] = 250  # above the picture, which is twice as wide as high
+    squares[0, 16:32, :16] = 100
+    left_top = Box(0, 0, 0.25, 0.5)
+    found = judge_heatmaps(
+        KerasScorer(toy_model()), squares, [sample(left_top)], np.array([[32, 64]]), np.zeros(1, int)
+    )
+    assert found["pointing_game"]["value"] == 1.0
+
+
+def test_samples_without_boxes_cannot_be_judged() -> None:
+    squares = np.zeros((1, SIZE_PX, SIZE_PX), np.uint8)
+    with pytest.raises(DataError, match="has a box"):
+        judge_heatmaps(
+            KerasScorer(toy_model()), squares, [sample()], np.full((1, 2), SIZE_PX), np.zeros(1, int)
+        )
+
+
+def test_maps_that_show_the_picture_alone_are_caught() -> None:
+    # with a single feature, shuffling has nothing to exchange
+    squares = np.random.default_rng(0).integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
+    check = randomisation_check(KerasScorer(toy_model()), squares)
+    assert [stage["median_correlation"] for stage in check["stages"]] == pytest.approx([1, 1, 1, 1])
+
+
+def test_maps_of_a_real_network_change_when_it_forgets() -> None:
+    model = build_model("custom", SIZE_PX)
+    generator = np.random.default_rng(0)
+    evidence = model.get_layer("evidence")
+    evidence.set_weights([generator.normal(size=w.shape) for w in evidence.get_weights()])
+    before = [weight.copy() for weight in model.get_weights()]
+    squares = generator.integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
+    check = randomisation_check(KerasScorer(model), squares)
+    control, *shuffled = check["stages"]
+    assert (control["shuffled"], control["compared"]) == ("nothing", 2 * SHUFFLES)
+    assert control["median_correlation"] == pytest.approx(1)
+    assert all(stage["median_correlation"] < 0.9 for stage in shuffled)
+    for found, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_flat_maps_are_not_compared() -> None:
+    check = randomisation_check(KerasScorer(toy_model()), np.zeros((1, SIZE_PX, SIZE_PX), np.uint8))
+    assert check["stages"][0] == {"shuffled": "nothing", "compared": 0, "median_correlation": None}

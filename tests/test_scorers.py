@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from edge_app.bundle import load_bundle
+from edge_app.errors import DataError, RunError, WeightsError
+from edge_app.images import decode_image
+from edge_app.predictor import Predictor
+from edge_app.preprocess import to_square
+from tests.toy_keras import LOG_CELLS, SIZE_PX, toy_model
+from training.architectures import build_model
+from training.metrics import Calibration
+from training.scorers import (
+    BundleScorer,
+    KerasScorer,
+    LogitModel,
+    fold_calibration,
+    read_model,
+    read_weights,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+BLACK = np.zeros((5, SIZE_PX, SIZE_PX), np.uint8)
+
+
+def test_logits_are_those_of_the_layer_over_several_batches() -> None:
+    squares = np.full((5, SIZE_PX, SIZE_PX), 51, np.uint8)  # brightness 0.2
+    expected = np.full(5, 4 * 0.2 - 3 + LOG_CELLS)
+    assert LogitModel(toy_model(), batch_size=2)(squares) == pytest.approx(expected, abs=1e-5)
+    assert KerasScorer(toy_model(), batch_size=2).logits(squares) == pytest.approx(expected, abs=1e-5)
+
+
+def test_heatmap_is_the_feature_weighed_by_its_mean_gradient() -> None:
+    squares = BLACK.copy()
+    squares[:, 16:32, 32:48] = 200
+    squares[:, 48:, :16] = 50
+    maps = KerasScorer(toy_model(), batch_size=2).heatmaps(squares)
+    expected = np.zeros((4, 4))
+    expected[1, 2], expected[3, 0] = 1, 0.25
+    assert maps.shape == (5, 4, 4)
+    assert maps[4] == pytest.approx(expected, abs=1e-6)
+
+
+def test_heatmap_needs_no_trainable_weight() -> None:
+    model = toy_model()
+    model.trainable = False
+    assert KerasScorer(model).heatmaps(BLACK[:1] + 9)[0] == pytest.approx(np.ones((4, 4)), abs=1e-6)
+
+
+def test_diverged_model_is_told() -> None:
+    model = toy_model()
+    model.get_layer("logit").set_weights([np.full((1, 1), np.nan), np.zeros(1)])
+    with pytest.raises(DataError, match="diverged"):
+        LogitModel(model)(BLACK)
+
+
+def test_model_without_features_is_refused_by_name() -> None:
+    image = layers.Input((SIZE_PX, SIZE_PX, 1))
+    model = keras.Model(image, layers.Dense(1, name="logit")(layers.Flatten()(image)))
+    with pytest.raises(RunError, match="no layer named features"):
+        KerasScorer(model)
+
+
+def test_calibration_is_part_of_the_model_afterwards() -> None:
+    model = toy_model()
+    before = LogitModel(model)(BLACK)
+    fold_calibration(model, Calibration(0.5, 2.0))
+    assert LogitModel(model)(BLACK) == pytest.approx(0.5 * before + 2.0, abs=1e-5)
+
+
+def test_bundle_scores_and_explains_as_the_app_does(
+    toy_bundle: Path, toy_predictor: Predictor, drawn_png: bytes
+) -> None:
+    bundle = load_bundle(toy_bundle)
+    scorer = BundleScorer(bundle)
+    squares = to_square(decode_image(drawn_png), bundle.manifest.size_px)[np.newaxis]
+    prediction = toy_predictor.predict(drawn_png)
+    probability = 1 / (1 + np.exp(-scorer.logits(squares)))
+    assert probability == pytest.approx([prediction.probability], abs=1e-6)
+    # the toy head is linear: its map is 4 * brightness - 2 * darkness where that is positive
+    evidence = np.maximum(6 * squares.reshape(1, 16, 2, 16, 2).mean(axis=(2, 4)) / 255 - 2, 0)
+    assert scorer.heatmaps(squares) == pytest.approx(evidence / evidence.max(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "legacy.h5"])
+def test_weights_file_fills_its_architecture(tmp_path: Path, name: str) -> None:
+    model = build_model("custom", 64)
+    path = tmp_path / name
+    model.save_weights(path) if name.endswith(".weights.h5") else model.save(path)
+    filled = read_weights(path, "custom", 64)
+    for found, expected in zip(filled.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["other.weights.h5", "other.h5"])
+def test_weights_of_another_model_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    model = toy_model()
+    model.save_weights(path) if name.endswith(".weights.h5") else model.save(path)
+    with pytest.raises(WeightsError, match="does not hold the weights of custom"):
+        read_weights(path, "custom", 64)
+
+
+def test_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "noise.h5"
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(WeightsError, match="does not hold the weights of custom"):
+        read_weights(path, "custom", 64)
+
+
+def test_model_file_with_code_in_it_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "code.keras"
+    image = layers.Input((4,))
+    keras.Model(image, layers.Lambda(lambda x: x)(image)).save(path)
+    with pytest.raises(RunError, match="cannot be read as a model"):
+        read_model(path)
