@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.assessment import assess, assess_calibration, assess_parts, curves, evaluate_scores
-from training.metrics import Scored, to_probability
+from training.evaluation.assessment import assess, assess_calibration, assess_parts, curves, evaluate_scores
+from training.evaluation.metrics import Scored, to_probability
 from training.samples import Sample
 
 LABELS = np.tile([0, 0, 0, 1], 50).astype(np.float32)

@@ -10,7 +10,7 @@ from edge_app.errors import BundleError, EdgeError, RunError, SettingsError
 from tests.toy import THRESHOLD, write_toy_bundle
 from tests.toy_keras import toy_model, write_toy_run
 from training.architectures import build_model
-from training.candidates import open_candidate
+from training.evaluation.candidates import open_candidate
 from training.samples import Dataset, Sample
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

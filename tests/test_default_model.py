@@ -11,7 +11,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from edge_app.bundle import load_bundle
-from edge_app.errors import ImageError
 from edge_app.images import decode_image
 from edge_app.inference import open_session
 from edge_app.predictor import Predictor
@@ -77,25 +76,21 @@ def test_validation_figures_come_out_again_through_the_app(
 ) -> None:
     """Repeat the split and judge its validation side as the clinic would."""
     from training.datasets import read_dataset
-    from training.evaluate import points_inside
-    from training.splits import block_groups, split_validation
+    from training.evaluation.explain import covered, points_inside
+    from training.prepare import prepare
 
-    readable = []
-    for sample in read_dataset(xray_dir):
-        try:
-            decode_image(sample.path.read_bytes())
-        except ImageError:
-            continue
-        readable.append(sample)
-    labels = np.array([sample.fractured for sample in readable], np.float32)
     seed = manifest["training"]["settings"]["seed"]
-    chosen = np.flatnonzero(split_validation(labels, block_groups(readable), seed))
-    predictions = [default_predictor.predict(readable[index].path.read_bytes()) for index in chosen]
+    data = prepare(read_dataset(xray_dir).samples, 32, "memory", seed)
+    chosen = [data.scan.samples[index] for index in data.chosen("validation")]
+    predictions = [default_predictor.predict(sample.path.read_bytes()) for sample in chosen]
     probabilities = np.array([prediction.probability for prediction in predictions])
-    boxed = [i for i, index in enumerate(chosen) if readable[index].boxes]
-    hits = [points_inside(predictions[i].heatmap, readable[chosen[i]].boxes) for i in boxed]
+    hits = [
+        points_inside(prediction.heatmap, covered(sample.boxes, *prediction.heatmap.shape))
+        for sample, prediction in zip(chosen, predictions, strict=True)
+        if sample.boxes
+    ]
     flagged = np.array([prediction.prediction == "Fracture Detected" for prediction in predictions])
-    truth = labels[chosen] == 1
+    truth = np.array([sample.fractured for sample in chosen])
     measured, point = manifest["validation"], manifest["operating_point"]
     assert len(chosen) == measured["samples"]
     assert roc_auc_score(truth, probabilities) == pytest.approx(measured["auroc"]["value"], abs=5e-4)

@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from edge_app.errors import DataError
 from tests.drawn_dataset import write_drawn_mura
 from tests.toy_keras import SIZE_PX, toy_model, write_toy_run
-from training.candidates import Candidate, open_candidate
 from training.datasets import read_dataset
 from training.evaluate import evaluate, main
+from training.evaluation.candidates import Candidate, open_candidate
 from training.samples import Dataset
 from training.scan import scan_samples
 

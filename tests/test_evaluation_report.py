@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from training.assessment import assess, assess_calibration, assess_parts, curves
-from training.evaluation_report import estimate_text, summary_lines, write_evaluation_report
+from training.evaluation.assessment import assess, assess_calibration, assess_parts, curves
+from training.evaluation.report import estimate_text, summary_lines, write_evaluation_report
+from training.evaluation.studies import join_views, mura_table
 from training.samples import Sample
-from training.studies import join_views, mura_table
 
 STAGES = [
     {"shuffled": "nothing", "compared": 2, "median_correlation": 1.0},

@@ -8,7 +8,7 @@ import pytest
 from edge_app.errors import DataError
 from tests.toy_keras import SIZE_PX, toy_model
 from training.architectures import build_model
-from training.explain import (
+from training.evaluation.explain import (
     SHUFFLES,
     covered,
     energy_inside,
@@ -17,8 +17,8 @@ from training.explain import (
     points_inside,
     randomisation_check,
 )
+from training.evaluation.scorers import KerasScorer
 from training.samples import Box, Sample
-from training.scorers import KerasScorer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

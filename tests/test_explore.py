@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.drawn_dataset import write_drawn_class_folders, write_drawn_mura
-from training import survey_sections as sections
+from training.exploration import sections
+from training.exploration.plots import draw_samples, draw_squares
+from training.exploration.survey import Survey, survey_dataset
 from training.explore import main
 from training.pipeline import sample_weights
 from training.report import Section
-from training.survey import Survey, survey_dataset
-from training.survey_plots import draw_samples, draw_squares
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from edge_app.errors import DataError
-from training.metrics import (
+from training.evaluation.metrics import (
     Estimate,
     answers,
     auroc,

@@ -2,10 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_app.errors import RunError
-from training.rundir import is_finished, load_model, open_run, read_csv, write_csv, write_json
+from training.rundir import (
+    assign_state,
+    is_finished,
+    open_run,
+    read_csv,
+    read_state,
+    write_csv,
+    write_json,
+    write_state,
+)
 
 
 def test_same_settings_take_up_a_run(tmp_path: Path) -> None:
@@ -46,10 +56,42 @@ def test_run_is_finished_when_it_is_evaluated(tmp_path: Path) -> None:
     assert is_finished(tmp_path)
 
 
-def test_broken_checkpoint_is_told(tmp_path: Path) -> None:
-    (tmp_path / "last.keras").write_bytes(b"")
-    with pytest.raises(RunError, match=r"last\.keras cannot be read"):
-        load_model(tmp_path / "last.keras")
+class Variable:
+    """Like a variable of Keras."""
+
+    def __init__(self, value: float) -> None:
+        self.value = np.full(3, value, np.float32)
+
+    def assign(self, value: np.ndarray) -> None:
+        if value.shape != self.value.shape:
+            raise ValueError("shapes differ")
+        self.value = value
+
+
+def test_state_comes_back_into_its_variables(tmp_path: Path) -> None:
+    written = {"weight_0": np.arange(3, dtype=np.float32), "weight_1": np.ones(3, np.float32)}
+    write_state(tmp_path / "last.npz", written)
+    variables = [Variable(0), Variable(0)]
+    assign_state(tmp_path / "last.npz", read_state(tmp_path / "last.npz"), "weight", variables)
+    assert [variable.value.tolist() for variable in variables] == [[0, 1, 2], [1, 1, 1]]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.npz"]
+
+
+def test_no_state_is_an_empty_one(tmp_path: Path) -> None:
+    assert read_state(tmp_path / "last.npz") == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"not an archive"])
+def test_broken_state_is_told(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "last.npz").write_bytes(data)
+    with pytest.raises(RunError, match=r"last\.npz cannot be read"):
+        read_state(tmp_path / "last.npz")
+
+
+@pytest.mark.parametrize("state", [{}, {"weight_0": np.zeros(4, np.float32)}])
+def test_state_of_another_model_is_told(tmp_path: Path, state: dict[str, np.ndarray]) -> None:
+    with pytest.raises(RunError, match=r"last\.npz cannot be read"):
+        assign_state(tmp_path / "last.npz", state, "weight", [Variable(0)])
 
 
 def test_table_comes_back_and_leaves_no_partial_file(tmp_path: Path) -> None:

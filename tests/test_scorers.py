@@ -14,8 +14,8 @@ from edge_app.predictor import Predictor
 from edge_app.preprocess import to_square
 from tests.toy_keras import LOG_CELLS, SIZE_PX, toy_model
 from training.architectures import build_model
-from training.metrics import Calibration
-from training.scorers import (
+from training.evaluation.metrics import Calibration
+from training.evaluation.scorers import (
     BundleScorer,
     KerasScorer,
     LogitModel,

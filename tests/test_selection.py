@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import DataError
+from training.evaluation.selection import Selection, select
 from training.samples import Dataset, Sample
-from training.selection import Selection, select
 
 SPLIT = """image_id,fractured,group,side,reason
 a,1,3,train,

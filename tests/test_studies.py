@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.evaluation.studies import PUBLISHED_KAPPA, join_views, mura_table
 from training.samples import Sample
-from training.studies import PUBLISHED_KAPPA, join_views, mura_table
 
 
 def view(study: str, abnormal: bool, part: str = "wrist") -> Sample:

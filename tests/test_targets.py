@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.datasets import Box
+from training.samples import Box
 from training.targets import draw_boxes, to_cells
 
 

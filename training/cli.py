@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from edge_app.errors import EdgeError
 
 logger = logging.getLogger(__name__)
@@ -67,11 +65,12 @@ def image_size(text: str) -> int:
     return int(text)
 
 
-def run_explained(command: Callable[[], None]) -> int:
+def run_explained(command: Callable[[], None], when_memory_is_full: str = "") -> int:
     """Run a command with its log on the terminal.
 
     Args:
         command: What to do.
+        when_memory_is_full: What the user can do then, a sentence.
 
     Returns:
         The exit code: 0 done, 1 an error that was explained in one sentence.
@@ -83,13 +82,8 @@ def run_explained(command: Callable[[], None]) -> int:
         logger.error("%s", error)
     except OSError as error:
         logger.error("%s: %s", error.filename, error.strerror)
-    except (tf.errors.ResourceExhaustedError, MemoryError):
-        logger.error(
-            "The memory is not enough. Try a smaller --batch_size, a smaller --image_size, on a GPU "
-            "--mixed_precision on, and --cache FILE for many X-rays."
-        )
-    except tf.errors.UnavailableError:
-        logger.error("Another worker stopped. Start the same command on all of them again to go on.")
+    except MemoryError:
+        logger.error("The memory is not enough. %s", when_memory_is_full)
     else:
         return 0
     return 1

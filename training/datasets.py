@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_app.errors import DataError
-from training import class_folders, fracatlas, mura
+from training.layouts import class_folders, fracatlas, mura
 from training.samples import Dataset, Sample
 
 _LAYOUTS = (fracatlas, mura, class_folders)

@@ -14,23 +14,31 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError
-from training import metrics, rundir, splits
+from training import rundir, splits
 from training.architectures import BACKBONES
-from training.assessment import TARGET_SENSITIVITY, assess, assess_calibration, assess_parts, curves
-from training.candidates import Candidate, open_candidate
 from training.cli import add_option, image_size, number, run_explained, whole_number
 from training.datasets import read_dataset
-from training.evaluation_report import summary_lines, write_evaluation_report
-from training.explain import judge_heatmaps, randomisation_check
-from training.metrics import Scored
+from training.evaluation import metrics
+from training.evaluation.assessment import (
+    TARGET_SENSITIVITY,
+    assess,
+    assess_calibration,
+    assess_parts,
+    curves,
+)
+from training.evaluation.candidates import Candidate, open_candidate
+from training.evaluation.explain import judge_heatmaps, randomisation_check
+from training.evaluation.metrics import Scored
+from training.evaluation.report import summary_lines, write_evaluation_report
+from training.evaluation.scorers import BATCH_SIZE, KerasScorer, Scorer
+from training.evaluation.selection import AUTO, CHOICES, Selection, select
+from training.evaluation.studies import join_views, mura_table
 from training.samples import Dataset, Sample
 from training.scan import Scan, scan_samples
-from training.scorers import BATCH_SIZE, KerasScorer, Scorer
-from training.selection import AUTO, CHOICES, Selection, select
-from training.studies import join_views, mura_table
 
 # With fewer groups, bootstrap intervals over them are too narrow.
 # Source: Cameron & Miller, A practitioner's guide to cluster-robust inference, 2015, section VI.
@@ -38,6 +46,8 @@ FEW_GROUPS = 20
 # A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
 ALIKE = 0.5
 EXPLAINED_SAMPLES = 16
+
+_WHEN_MEMORY_IS_FULL = "Try a smaller --batch_size, or a model for smaller images."
 
 logger = logging.getLogger(__name__)
 
@@ -270,13 +280,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
     options = _parse(arguments)
-    return run_explained(lambda: _run(options))
+    return run_explained(lambda: _run(options), _WHEN_MEMORY_IS_FULL)
 
 
 def _run(options: argparse.Namespace) -> None:
     dataset = read_dataset(options.data)
     candidate = open_candidate(options.model, options.architecture, options.image_size, options.batch_size)
-    evaluation = evaluate(candidate, dataset, options.side, options.sensitivity, options.split)
+    try:
+        evaluation = evaluate(candidate, dataset, options.side, options.sensitivity, options.split)
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError from error
     side = evaluation["side"]
     out_dir = options.out or _default_dir(options.model, candidate, dataset, side)
     out_dir.mkdir(parents=True, exist_ok=True)

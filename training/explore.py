@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_app.errors import EdgeError
+from training.cli import add_option, run_explained
+from training.exploration.sections import all_sections
+from training.exploration.survey import Survey, survey_dataset
 from training.report import write_report
 from training.splits import label_conflicts
-from training.survey import Survey, survey_dataset
-from training.survey_sections import all_sections
 
 logger = logging.getLogger(__name__)
 
@@ -55,24 +55,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.explore", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="X-rays in one of the known layouts")
     parser.add_argument("--out", type=Path, help="the report (default: explore-<data folder>.html)")
-    parser.add_argument("--no_pictures", "--no-pictures", action="store_true", help="show no X-rays")
+    add_option(parser, "no_pictures", action="store_true", help="show no X-rays")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
     options = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     out = options.out or Path(f"explore-{options.data.resolve().name}.html")
-    try:
-        explore(options.data, out, pictures=not options.no_pictures)
-    except EdgeError as error:
-        logger.error("%s", error)
-        return 1
-    except OSError as error:
-        logger.error("%s: %s", error.filename, error.strerror)
-        return 1
-    return 0
+    return run_explained(lambda: explore(options.data, out, pictures=not options.no_pictures))
 
 
 if __name__ == "__main__":

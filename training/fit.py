@@ -15,13 +15,13 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from edge_app.errors import DataError
-from training import metrics
 from training.config import Config
+from training.evaluation import metrics
+from training.evaluation.scorers import LogitModel
 from training.keeper import History, Keeper, best_epoch
 from training.learner import Learner
 from training.pipeline import sample_weights, training_batches
 from training.prepare import TrainingData
-from training.scorers import LogitModel
 from training.splits import TRAIN, VALIDATION
 from training.stages import apply_stage, plan_stages, stage_rate
 from training.strategies import is_chief, part_of_batch

@@ -75,6 +75,10 @@ class Section:
     plots: Sequence[Plot] = ()
     warnings: Sequence[str] = ()
 
+    def _repr_html_(self) -> str:
+        """Return the section as HTML, by which notebooks show it."""
+        return _section(self)
+
 
 def new_axes(
     title: str, x_label: str, y_label: str, width_in: float = 4.6, height_in: float = 3.8

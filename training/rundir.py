@@ -93,7 +93,7 @@ def write_state(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays by name in one step."""
     partial = path.with_name(f".{path.name}")
     with partial.open("wb") as file:
-        np.savez(file, **state)
+        np.savez(file, allow_pickle=False, **state)
         file.flush()
         os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     os.replace(partial, path)
@@ -108,7 +108,7 @@ def read_state(path: Path) -> dict[str, NDArray[Any]]:
     if not path.exists():
         return {}
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise _unreadable(path) from error

@@ -156,7 +156,8 @@ def _fill(records: NDArray[Any], samples: Sequence[Sample], size_px: int) -> dic
         return ""
 
     with ThreadPoolExecutor() as pool:
-        reasons = list(tqdm(pool.map(decode, range(len(samples))), "decode", len(samples), unit="image"))
+        decoded = pool.map(decode, range(len(samples)))
+        reasons = list(tqdm(decoded, "decode", len(samples), unit="image", disable=None))
     return {place: why for place, why in enumerate(reasons) if why}
 
 
@@ -175,7 +176,7 @@ def _cached(samples: Sequence[Sample], size_px: int, path: Path) -> tuple[NDArra
         os.replace(partial, path)
         found = np.load(path, mmap_mode="r")
     unreadable = np.flatnonzero(found["height"] == 0)
-    return found, {int(place): _reason(samples[place]) for place in unreadable}
+    return found, {place: _reason(samples[place]) for place in map(int, unreadable)}
 
 
 def _mapped(path: Path) -> NDArray[Any] | None:

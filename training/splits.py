@@ -13,8 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from edge_app.errors import DataError
+from training.layouts.tables import read_rows, text
 from training.samples import Sample
-from training.tables import read_rows, text
 
 TRAIN, VALIDATION, TEST, LEFT_OUT = "train", "validation", "test", "left out"
 _SIDES = (TRAIN, VALIDATION, TEST, LEFT_OUT)

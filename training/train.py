@@ -17,14 +17,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import tensorflow as tf
 
-from edge_app.errors import DataError
-from training import metrics, rundir, strategies
+from edge_app.errors import DataError, DeviceError
+from training import rundir, strategies
 from training.architectures import BACKBONES, build_model
-from training.assessment import evaluate_scores
 from training.cli import add_option, image_size, number, run_explained, share, whole_number
 from training.config import Config
 from training.datasets import read_dataset
-from training.explain import judge_heatmaps
+from training.evaluation import metrics
+from training.evaluation.assessment import evaluate_scores
+from training.evaluation.explain import judge_heatmaps
+from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.fit import fit
 from training.keeper import best_epoch
 from training.losses import CELL_LOSS_WEIGHT
@@ -33,12 +35,15 @@ from training.prepare import TrainingData, log_sides, prepare, split_rows
 from training.provenance import describe_run
 from training.samples import Dataset
 from training.scan import Cache
-from training.scorers import KerasScorer, fold_calibration
 from training.splits import TRAIN, VALIDATION
 from training.weights import RANDOM, load_weights
 
 FLOAT32, MIXED = "float32", "mixed_bfloat16"
 LEAKS = ("stop", "leave_out")
+_WHEN_MEMORY_IS_FULL = (
+    "Try a smaller --batch_size or --image_size, on a GPU --mixed_precision on, and for many X-rays "
+    "--cache FILE."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -235,9 +240,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for remark in dataset.remarks:
             logger.warning("%s", remark)
         run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
-        train(_config(options, dataset), dataset, run_dir, strategy, options.cache, options.split)
+        try:
+            train(_config(options, dataset), dataset, run_dir, strategy, options.cache, options.split)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError from error
+        except tf.errors.UnavailableError as error:
+            raise DeviceError(
+                "Another worker stopped. Start the same command on all of them again to go on."
+            ) from error
 
-    return run_explained(command)
+    return run_explained(command, _WHEN_MEMORY_IS_FULL)
 
 
 def _config(options: argparse.Namespace, dataset: Dataset) -> Config:

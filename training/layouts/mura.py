@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_app.errors import DataError
+from training.layouts.tables import flag, read_rows, text
 from training.samples import Dataset, Sample, fingerprint, is_image
-from training.tables import flag, read_rows, text
 
 EXPECTED = "MURA v1.1: {train,valid}/XR_WRIST/patient00001/study1_positive/image1.png"
 # MURA's public validation set is what models are judged on: its hidden test set was never published.

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from edge_app.errors import DataError
+from training.layouts.tables import flag, fraction, read_rows, text
 from training.samples import Box, Dataset, Sample
-from training.tables import flag, fraction, read_rows, text
 
 EXPECTED = (
     "FracAtlas: images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, hardware) and, for "

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from training import evaluation_plots as plots
-from training.metrics import BINS, BOOTSTRAP_ROUNDS
+from training.evaluation import plots
+from training.evaluation.metrics import BINS, BOOTSTRAP_ROUNDS
 from training.report import Section, Table, write_report
 
 Evaluation = Mapping[str, Any]

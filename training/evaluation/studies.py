@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import metrics
+from training.evaluation import metrics
 from training.samples import Sample
 
 RULE_THRESHOLD = 0.5

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.errors import DataError
+from training.layouts.tables import read_rows, text
 from training.prepare import UNREADABLE
 from training.samples import Dataset, Sample
 from training.splits import TEST, TRAIN, VALIDATION
-from training.tables import read_rows, text
 
 AUTO, ALL = "auto", "all"
 CHOICES = (AUTO, VALIDATION, TEST, TRAIN, ALL)

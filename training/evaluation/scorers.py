@@ -20,7 +20,7 @@ from edge_app.gradcam import grad_cam
 from edge_app.inference import ModelPair
 from edge_app.preprocess import to_tensor
 from training.architectures import build_model
-from training.metrics import Calibration
+from training.evaluation.metrics import Calibration
 from training.scan import Squares
 
 BATCH_SIZE = 32
@@ -202,7 +202,7 @@ def fold_calibration(model: keras.Model, calibration: Calibration) -> None:
 
 def _batches(squares: Squares, batch_size: int, name: str) -> Iterator[NDArray[np.uint8]]:
     """Yield batches of squares, uint8 (n, S, S), under a progress bar."""
-    with tqdm(total=len(squares), desc=name, unit="image", leave=False) as bar:
+    with tqdm(total=len(squares), desc=name, unit="image", leave=False, disable=None) as bar:
         for start in range(0, len(squares), batch_size):
             batch = squares[start : start + batch_size]
             yield batch

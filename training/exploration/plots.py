@@ -14,10 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from edge_app.images import decode_image
+from training.exploration.survey import Survey
 from training.report import BLUE, VERMILION, Plot, new_axes
 from training.samples import Sample
 from training.splits import BLOCK_SIZE
-from training.survey import Survey
 
 SHEET_COLUMNS = 6
 _WIDE_IN = 9.6

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from training import metrics
-from training.metrics import Labels, Scored, Scores
+from training.evaluation import metrics
+from training.evaluation.metrics import Labels, Scored, Scores
 from training.samples import Sample
 
 TARGET_SENSITIVITY = 0.90

@@ -11,8 +11,15 @@ import numpy as np
 from edge_app.bundle import MANIFEST, load_bundle, sha256_of
 from edge_app.errors import RunError, SettingsError
 from training import rundir
-from training.metrics import Scored
-from training.scorers import BATCH_SIZE, BundleScorer, KerasScorer, Scorer, read_model, read_weights
+from training.evaluation.metrics import Scored
+from training.evaluation.scorers import (
+    BATCH_SIZE,
+    BundleScorer,
+    KerasScorer,
+    Scorer,
+    read_model,
+    read_weights,
+)
 
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5")
 

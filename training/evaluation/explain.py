@@ -14,10 +14,10 @@ from scipy.stats import spearmanr
 from edge_app.errors import DataError
 from edge_app.gradcam import scale_to_peak
 from edge_app.preprocess import to_picture
-from training import metrics
+from training.evaluation import metrics
+from training.evaluation.scorers import KerasScorer, Scorer
 from training.samples import Box, Sample
 from training.scan import Squares
-from training.scorers import KerasScorer, Scorer
 
 SHUFFLES = 5
 _HALF_OF_PEAK = 0.5

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import splits
-from training.metrics import auroc
-from training.report import Plot, Section, Table
-from training.samples import Sample
-from training.survey import Survey
-from training.survey_plots import (
+from training.evaluation.metrics import auroc
+from training.exploration.plots import (
     SHEET_COLUMNS,
     bars,
     box_centres,
@@ -23,6 +20,9 @@ from training.survey_plots import (
     order_of_export,
     sizes_of_groups,
 )
+from training.exploration.survey import Survey
+from training.report import Plot, Section, Table
+from training.samples import Sample
 
 SHEET_ROWS = 3
 _SIZES_LISTED = 8

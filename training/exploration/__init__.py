@@ -1,0 +1,1 @@
+"""What stands in a data set, before anything is trained on it."""
