@@ -35,6 +35,13 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def describe_devices() -> str:
+    """Tell what trains in this process, for the log."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+    return f"{len(gpus)} GPU ({', '.join(names)})" if gpus else "the CPU: no GPU was found"
+
+
 def has_bfloat16() -> bool:
     """Tell whether there are GPUs, all of which compute fast in bfloat16."""
     gpus = tf.config.list_physical_devices("GPU")

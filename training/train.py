@@ -236,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         strategy = strategies.make_strategy(options.strategy)
+        logger.info("Training on %s.", strategies.describe_devices())
         dataset = read_dataset(options.data)
         for remark in dataset.remarks:
             logger.warning("%s", remark)
