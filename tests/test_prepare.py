@@ -42,6 +42,15 @@ def test_validation_is_chosen_by_patient_where_the_data_set_has_none(tmp_path: P
     assert not patients["train"] & patients["validation"]
 
 
+def test_side_to_test_on_is_chosen_where_it_is_asked_for(drawn_dataset: Path) -> None:
+    data = prepared(drawn_dataset, hold_out_test=True)
+    blocks = {side: set(data.groups[data.chosen(side)]) for side in ("train", "validation", "test")}
+    assert len(blocks["test"]) >= 1
+    assert len(blocks["validation"]) >= 1
+    assert not blocks["train"] & blocks["test"]
+    assert not blocks["validation"] & blocks["test"]
+
+
 def test_duplicate_on_two_given_sides_stops_with_both_files(folders: Path) -> None:
     shutil.copy(folders / "test/normal/200.png", folders / "train/fractured/copy.png")
     with pytest.raises(DataError, match=r"train/fractured/copy.png \(train\).* as test/normal/200.png"):

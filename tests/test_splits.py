@@ -12,12 +12,12 @@ from training.samples import Sample
 from training.splits import (
     Leak,
     check_classes,
-    choose_validation,
     duplicate_pairs,
     earlier_sides,
     find_leaks,
     given_sides,
     group_samples,
+    hold_out,
     label_conflicts,
 )
 
@@ -75,7 +75,7 @@ def test_groups_stay_whole_and_both_sides_hold_both_classes() -> None:
     generator = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 25)
     labels = (generator.random(1000) < np.repeat(generator.random(40) * 0.4, 25)).astype(np.float32)
-    validation = choose_validation(sides(*["train"] * 1000), labels, groups, seed=0) == "validation"
+    validation = hold_out("validation", sides(*["train"] * 1000), labels, groups, seed=0) == "validation"
     assert not set(groups[validation]) & set(groups[~validation])
     assert 0.15 < validation.mean() < 0.25
     assert 0.15 < labels[validation].sum() / labels.sum() < 0.25
@@ -84,7 +84,7 @@ def test_groups_stay_whole_and_both_sides_hold_both_classes() -> None:
 def test_same_seed_gives_the_same_split() -> None:
     groups, labels = np.repeat(np.arange(20), 5), np.tile([0, 1], 50).astype(np.float32)
     everyone = sides(*["train"] * 100)
-    first, again, other = (choose_validation(everyone, labels, groups, seed) for seed in (3, 3, 4))
+    first, again, other = (hold_out("validation", everyone, labels, groups, seed) for seed in (3, 3, 4))
     assert (first == again).all()
     assert (first != other).any()
 
@@ -92,7 +92,7 @@ def test_same_seed_gives_the_same_split() -> None:
 def test_what_tests_is_not_drawn_to_validate() -> None:
     groups, labels = np.arange(40), np.tile([0, 1], 20).astype(np.float32)
     before = sides(*["train"] * 30, *["test"] * 10)
-    after = choose_validation(before, labels, groups, seed=0)
+    after = hold_out("validation", before, labels, groups, seed=0)
     assert (after[30:] == "test").all()
     assert (after == "validation").sum() == 6
 
@@ -101,7 +101,7 @@ def test_what_tests_is_not_drawn_to_validate() -> None:
 def test_too_few_groups_or_fractures_are_refused(groups: int, fractured: int) -> None:
     labels = (np.arange(20) < fractured).astype(np.float32)
     with pytest.raises(DataError, match=f"{fractured} fractured and .* in {groups} independent groups"):
-        choose_validation(sides(*["train"] * 20), labels, np.arange(20) % groups, 0)
+        hold_out("validation", sides(*["train"] * 20), labels, np.arange(20) % groups, 0)
 
 
 def test_side_of_one_class_is_refused() -> None:

@@ -13,7 +13,8 @@ class Config:
     """Everything that a run's result depends on; `dataset_sha256` tells the data's version.
 
     `localisation` is the weight of the loss on fracture boxes, `patience` the epochs without a better
-    validation AUROC after which training ends, `precision` a Keras dtype policy.
+    validation AUROC after which training ends, `precision` a Keras dtype policy. `hold_out_test` asks for a
+    test side where the data have none.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Config:
     patience: int
     precision: str
     leaks: str
+    hold_out_test: bool
     seed: int
     dataset: str
     dataset_sha256: str

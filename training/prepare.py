@@ -54,6 +54,7 @@ def prepare(
     seed: int,
     earlier_split: Path | None = None,
     leave_out_leaks: bool = False,
+    hold_out_test: bool = False,
 ) -> TrainingData:
     """Decode samples, split them, and make sure that nothing leaks.
 
@@ -67,6 +68,7 @@ def prepare(
         seed: Chooses the split.
         earlier_split: A `split.csv` to be used again.
         leave_out_leaks: Whether to go on without the X-rays that leak, instead of an error.
+        hold_out_test: Whether to choose X-rays to test on as well, where no test side is given.
 
     Returns:
         The data with a split that holds no leak and both classes on every side.
@@ -86,10 +88,11 @@ def prepare(
     if leaks and not leave_out_leaks:
         raise _leaks_found(scan.samples, sides, leaks)
     sides = _without(sides, leaks)
-    if splits.VALIDATION not in sides:
-        sides = splits.choose_validation(sides, labels, groups, seed)
-        own_leaks = splits.find_leaks(scan.samples, sides, pairs)
-        sides, leaks = _without(sides, own_leaks), leaks + own_leaks
+    for side in (splits.TEST, splits.VALIDATION) if hold_out_test else (splits.VALIDATION,):
+        if side not in sides:
+            sides = splits.hold_out(side, sides, labels, groups, seed)
+            own_leaks = splits.find_leaks(scan.samples, sides, pairs)
+            sides, leaks = _without(sides, own_leaks), leaks + own_leaks
     for side in sorted({splits.TRAIN, splits.VALIDATION, *sides} - {splits.LEFT_OUT}):
         splits.check_classes(side, labels[sides == side])
     for first, second in splits.label_conflicts(scan.samples, pairs):
@@ -124,7 +127,7 @@ def log_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         if labels:
             counts[side] = len(labels)
             logger.info(
-                "%6d X-rays, %5d fractured (%4.1f %%): %s",
+                "%6d X-rays, %5d positive (%4.1f %%): %s",
                 len(labels),
                 sum(labels),
                 100 * sum(labels) / len(labels),

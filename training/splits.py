@@ -111,13 +111,14 @@ def earlier_sides(samples: Sequence[Sample], split: Path) -> Sides:
     return np.array([told[sample.image_id] for sample in samples], _SIDE)
 
 
-def choose_validation(
-    sides: Sides, labels: NDArray[np.float32], groups: NDArray[np.int64], seed: int
+def hold_out(
+    side: str, sides: Sides, labels: NDArray[np.float32], groups: NDArray[np.int64], seed: int
 ) -> Sides:
-    """Move whole groups to validation: about a fifth of what trains, and of its fractures.
+    """Move whole groups to another side: about a fifth of what trains, and of its fractures.
 
     Args:
-        sides: (N,), which do not hold "validation" yet.
+        side: "validation" or "test".
+        sides: (N,), which do not hold it yet.
         labels: float32 (N,), 0 or 1.
         groups: int64 (N,).
         seed: Any whole number; the same seed gives the same sides.
@@ -133,13 +134,13 @@ def choose_validation(
     if min(count, fractured, len(train) - fractured) < FOLDS:
         raise DataError(
             f"{fractured} fractured and {len(train) - fractured} normal X-rays in {count} independent "
-            f"groups are too few for a split into training and validation; {FOLDS} of each are needed. Add "
+            f"groups are too few to hold some out for {side}; {FOLDS} of each are needed. Add "
             "X-rays of more patients."
         )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    _, validation = next(folds.split(train, labels[train], groups[train]))
+    _, held_out = next(folds.split(train, labels[train], groups[train]))
     chosen = sides.copy()
-    chosen[train[validation]] = VALIDATION
+    chosen[train[held_out]] = side
     return chosen
 
 

@@ -35,11 +35,14 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def describe_devices() -> str:
-    """Tell what trains in this process, for the log."""
+def describe_devices(strategy: tf.distribute.Strategy) -> str:
+    """Tell what trains, for the log."""
     gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-    return f"{len(gpus)} GPU ({', '.join(names)})" if gpus else "the CPU: no GPU was found"
+    replicas = strategy.num_replicas_in_sync
+    where = f"{replicas} GPU" if gpus else "the CPU, no GPU was found"
+    if len(gpus) > replicas:
+        where += f" of {len(gpus)}; --strategy mirrored takes all"
+    return f"{where} ({replicas} replicas)" if replicas > 1 else where
 
 
 def has_bfloat16() -> bool:

@@ -82,6 +82,7 @@ def train(
         config.seed,
         written if written.exists() else split,
         leave_out_leaks=config.leaks == "leave_out",
+        hold_out_test=config.hold_out_test,
     )
     rows = split_rows(data)
     sides = log_sides(rows)
@@ -222,6 +223,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_option(parser, "split", type=Path, help="split.csv of an earlier run, to be used again")
     add_option(parser, "leaks", choices=LEAKS, default="stop", help="when given sides share X-rays")
+    add_option(parser, "hold_out_test", action="store_true", help="choose a fifth to test on, once")
     add_option(parser, "seed", type=whole_number(0), default=0, help="of split, order and randomness")
     return parser.parse_args(arguments)
 
@@ -236,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         strategy = strategies.make_strategy(options.strategy)
-        logger.info("Training on %s.", strategies.describe_devices())
+        logger.info("Training on %s.", strategies.describe_devices(strategy))
         dataset = read_dataset(options.data)
         for remark in dataset.remarks:
             logger.warning("%s", remark)
@@ -271,6 +273,7 @@ def _config(options: argparse.Namespace, dataset: Dataset) -> Config:
         patience=options.patience,
         precision=MIXED if mixed else FLOAT32,
         leaks=options.leaks,
+        hold_out_test=options.hold_out_test,
         seed=options.seed,
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,
