@@ -101,7 +101,8 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         The manifest.
 
     Raises:
-        BundleError: the schema, or how pictures must be laid into the input, is not known here.
+        BundleError: the schema, or how pictures must be laid into the input, is not known here, or the
+            model tells of something else than fractures.
         KeyError, TypeError, ValueError: a value is missing or of the wrong kind.
     """
     version = content["schema_version"]
@@ -118,6 +119,11 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
                 f"The model expects {key} {geometry[key]!r}; this app knows {expected!r}. "
                 "Install an app and a model of the same release."
             )
+    if content["classes"] != ["fracture"]:
+        told = ", ".join(map(str, content["classes"]))
+        raise BundleError(
+            f"The model tells of {told}; this app tells of fractures only. Install a model for fractures."
+        )
     point, dataset = content["operating_point"], content["training"]["dataset"]
     game = content["validation"]["pointing_game"]
     return Manifest(

@@ -22,7 +22,7 @@ It is not for other body parts, other findings, other kinds of pictures, or for 
 none. Nothing in it notices that a picture is no X-ray.
 
 ## How good it is
-Measured on $samples validation X-rays, $fractured of them with a $finding, in $groups groups, with 95 %
+Measured on $samples validation X-rays, $fractured of them positive ($finding), in $groups groups, with 95 %
 intervals from a bootstrap over whole groups. Groups are $grouping.
 
 | measure | value | 95 % interval |
@@ -31,13 +31,13 @@ intervals from a bootstrap over whole groups. Groups are $grouping.
 | sensitivity at the threshold | $sensitivity | $sensitivity_interval |
 | specificity at the threshold | $specificity | $specificity_interval |
 $pointing
-A $finding is reported from a probability of $threshold up. That threshold was chosen on these same
+The finding is reported from a probability of $threshold up. That threshold was chosen on these same
 validation X-rays for a sensitivity of $target. So were the best epoch and the calibration (Platt
 scaling, folded into the last layer), and the intervals leave these choices out; with few groups they are
 somewhat too narrow as well. Expect less on new X-rays from the same hospitals, and perhaps much less on
 X-rays from elsewhere.
 
-Probabilities fit a population in which $prevalence of the X-rays show a $finding, as in the validation
+Probabilities fit a population in which $prevalence of the X-rays show the finding, as in the validation
 data. Where it is rarer or more frequent, they are too high or too low.
 
 ## How it was made

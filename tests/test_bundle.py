@@ -60,6 +60,7 @@ def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
         ({"input": {**toy.manifest()["input"], "size_px": 1e9}}, "input.size_px"),
         ({"operating_point": {**toy.manifest()["operating_point"], "threshold": "high"}}, "threshold"),
         ({"operating_point": {**toy.manifest()["operating_point"], "threshold": 2}}, "threshold"),
+        ({"classes": ["abnormality"]}, "tells of abnormality; this app tells of fractures only"),
         ({"files": {}}, "lists no classifier.onnx and no features.onnx"),
         ({"files": {"../features.onnx": "0", "features.onnx": "0", "classifier.onnx": "0"}}, "outside"),
         ({"training": {}}, "dataset"),

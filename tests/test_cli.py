@@ -40,6 +40,11 @@ def test_file_trouble_names_the_file(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["/data/x.jpg: Permission denied"]
 
 
+def test_trouble_without_a_file_is_told_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    assert explain(OSError("Unable to open file")) == 1
+    assert caplog.messages == ["Unable to open file"]
+
+
 def test_errors_of_the_program_itself_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         explain(ZeroDivisionError())

@@ -55,13 +55,25 @@ def test_missing_boxes_are_remarked_upon(copied: Path) -> None:
     (copied / "boxes.csv").unlink()
     dataset = read_dataset(copied)
     assert not any(sample.boxes for sample in dataset.samples)
-    assert "no fracture boxes" in dataset.remarks[0]
+    assert "There is no boxes.csv" in dataset.remarks[0]
 
 
 def test_images_may_stand_in_folders_of_their_class(copied: Path) -> None:
     (copied / "images" / "Fractured").mkdir()
     (copied / "images" / "IMG0000006.jpg").rename(copied / "images" / "Fractured" / "IMG0000006.jpg")
     assert read_dataset(copied).samples[1].path.is_file()
+
+
+def test_two_images_of_one_name_are_refused(copied: Path) -> None:
+    (copied / "images" / "more").mkdir()
+    shutil.copy(copied / "images" / "IMG0000006.jpg", copied / "images" / "more")
+    with pytest.raises(DataError, match="have the same name"):
+        read_dataset(copied)
+
+
+def test_images_that_are_not_listed_are_remarked_upon(copied: Path) -> None:
+    shutil.copy(copied / "images" / "IMG0000006.jpg", copied / "images" / "IMG0009999.jpg")
+    assert "1 images are not listed in dataset.csv" in read_dataset(copied).remarks[0]
 
 
 def test_image_that_is_listed_twice_is_refused(copied: Path) -> None:

@@ -255,7 +255,7 @@ def test_model_card_holds_the_measured_figures(run_dir: Path, tmp_path: Path) ->
     export_run(run_dir, tmp_path / "bundle")
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     assert "| AUROC | 0.900 | 0.800 to 0.950 |" in card
-    assert "10 validation X-rays, 5 of them with a fracture, in 2 groups" in card
+    assert "10 validation X-rays, 5 of them positive (fracture), in 2 groups" in card
     assert "- Drawn pictures only." in card
     assert "$" not in card
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.pipeline import WHOLE, Part, sample_weights, training_batches
+from training.pipeline import WHOLE, Share, sample_weights, training_batches
 from training.samples import Box, Sample
 from training.scan import Scan
 
@@ -31,7 +31,7 @@ CHOSEN = np.arange(1, 11)
 WEIGHTS = np.arange(12, dtype=np.float32)  # tell which samples a batch holds
 
 
-def batches(count: int, seed: int = 0, first_epoch: int = 0, part: Part = WHOLE) -> list[tuple]:
+def batches(count: int, seed: int = 0, first_epoch: int = 0, part: Share = WHOLE) -> list[tuple]:
     stream = training_batches(SCAN, CHOSEN, WEIGHTS, BATCH, seed, first_epoch, part)
     return [
         (
@@ -81,13 +81,13 @@ def test_later_start_gives_the_batches_of_an_uninterrupted_stream() -> None:
 
 
 def test_parts_together_are_the_whole_batch() -> None:
-    whole, first, second = (batches(2, 0, 0, part) for part in (WHOLE, Part(0, 2, 2), Part(1, 2, 2)))
+    whole, first, second = (batches(2, 0, 0, part) for part in (WHOLE, Share(0, 2, 2), Share(1, 2, 2)))
     for (image, _, _), (upper, _, _), (lower, _, _) in zip(whole, first, second, strict=True):
         np.testing.assert_array_equal(image, np.concatenate([upper, lower]))
 
 
 def test_replicas_of_a_process_take_turns() -> None:
-    whole, shared = batches(1), batches(2, 0, 0, Part(replicas=2))
+    whole, shared = batches(1), batches(2, 0, 0, Share(replicas=2))
     np.testing.assert_array_equal(whole[0][0], np.concatenate([image for image, _, _ in shared]))
 
 

@@ -22,11 +22,17 @@ def test_nothing_is_claimed_of_other_data(drawn_dataset: Path) -> None:
     assert own["limits"]
 
 
-def test_mura_is_told_to_label_abnormalities(tmp_path: Path) -> None:
-    mura = describe_dataset(read_dataset(write_drawn_mura(tmp_path / "MURA-v1.1")))
-    assert mura["finding"] == "abnormality"
-    assert mura["groups"] == "patients"
-    assert "no commercial use" in mura["licence"]
+def test_whole_mura_is_known(tmp_path: Path) -> None:
+    drawn = read_dataset(write_drawn_mura(tmp_path / "MURA-v1.1"))
+    whole = describe_dataset(replace(drawn, samples=drawn.samples[:1] * 40_005))
+    assert "no commercial use" in whole["licence"]
+
+
+def test_tree_in_the_shape_of_mura_is_told_to_label_abnormalities_only(tmp_path: Path) -> None:
+    drawn = describe_dataset(read_dataset(write_drawn_mura(tmp_path / "MURA-v1.1")))
+    assert drawn["finding"] == "abnormality"
+    assert drawn["groups"] == "patients"
+    assert drawn["licence"] == "licence not stated"
 
 
 def test_fingerprint_changes_with_the_labels(drawn_dataset: Path, tmp_path: Path) -> None:

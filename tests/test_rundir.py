@@ -26,6 +26,7 @@ def test_same_settings_take_up_a_run(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_with_what_differs(tmp_path: Path) -> None:
     open_run(tmp_path / "run", {"seed": 1, "epochs": 3})
+    write_state(tmp_path / "run" / "checkpoint" / "last.npz", {})
     with pytest.raises(RunError, match=r"seed was 1, now 2"):
         open_run(tmp_path / "run", {"seed": 2, "epochs": 3})
 
@@ -46,14 +47,42 @@ def test_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[1", "7"])
 def test_broken_settings_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
+    (tmp_path / "checkpoint").mkdir()
+    write_state(tmp_path / "checkpoint" / "last.npz", {})
     with pytest.raises(RunError, match="cannot be read"):
         open_run(tmp_path, {})
 
 
 def test_run_is_finished_when_it_is_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "best_model.keras").write_bytes(b"model")
     assert not is_finished(tmp_path)
-    write_json(tmp_path / "evaluation.json", {})
+    write_json(tmp_path / "evaluation.json", {"auroc": 0.9})
     assert is_finished(tmp_path)
+
+
+def test_empty_evaluation_or_no_model_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_bytes(b"")
+    (tmp_path / "best_model.keras").write_bytes(b"model")
+    assert not is_finished(tmp_path)
+    write_json(tmp_path / "evaluation.json", {"auroc": 0.9})
+    (tmp_path / "best_model.keras").unlink()
+    assert not is_finished(tmp_path)
+
+
+def test_settings_may_change_until_an_epoch_has_ended(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", {"seed": 1})
+    (tmp_path / "run" / "split.csv").write_text("of the first settings")
+    open_run(tmp_path / "run", {"seed": 2})
+    assert not (tmp_path / "run" / "split.csv").exists()
+    assert '"seed": 2' in (tmp_path / "run" / "config.json").read_text()
+
+
+@pytest.mark.parametrize("left", [(), (".config.json",), ("config.json",)])
+def test_kill_while_the_directory_is_made_leaves_it_usable(tmp_path: Path, left: tuple[str, ...]) -> None:
+    for name in left:
+        (tmp_path / name).write_bytes(b"")
+    open_run(tmp_path, {"seed": 1})
+    assert (tmp_path / "checkpoint").is_dir()
 
 
 class Variable:

@@ -31,6 +31,12 @@ def test_unreadable_files_are_listed_not_dropped_in_silence(drawn_dataset: Path)
     assert "broken or incomplete" in reason
 
 
+def test_other_archive_is_no_cache(drawn_dataset: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", a=np.zeros(1))
+    with pytest.raises(DataError, match="is no cache of X-rays"):
+        scan_of(drawn_dataset, 32, tmp_path / "other.npz")
+
+
 @pytest.mark.parametrize("kind", ["none", "file"])
 def test_every_cache_gives_the_same_squares(drawn_dataset: Path, tmp_path: Path, kind: str) -> None:
     kept = scan_of(drawn_dataset, 64)

@@ -65,6 +65,7 @@ def manifest() -> dict[str, Any]:
         "name": "toy",
         "version": "1",
         "created": "2026-01-01",
+        "classes": ["fracture"],
         "input": {"size_px": SIZE_PX, "interpolation": "area", "padding": "centre"},
         "operating_point": {
             "threshold": THRESHOLD,

@@ -50,10 +50,11 @@ def bare_rate(scan: Scan, size_px: int) -> float:
 
 
 def pipeline_rate(scan: Scan, batch_size: int) -> float:
-    """Measure how many augmented images a second come out of the pipeline, after a first batch."""
+    """Measure how many augmented images a second come out of the pipeline, after a first pass."""
     batches = iter(_batches(scan, batch_size))
-    next(batches)
     count = len(scan.samples) // batch_size
+    for _ in islice(batches, count):
+        pass
     begin = monotonic()
     for _ in islice(batches, count):
         pass

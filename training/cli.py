@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,42 +21,42 @@ def add_option(parser: argparse.ArgumentParser, name: str, **settings: Any) -> N
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """Make an option's type: a whole number of `least` or more."""
+    """Make an option's type: a whole number of `least` or more, below 2**32."""
 
     def convert(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
+        if not text.isdecimal() or not least <= int(text) < 2**32:
             raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, got {text}")
         return int(text)
 
     return convert
 
 
-def number(above: float, most: float) -> Callable[[str], float]:
-    """Make an option's type: a number above one limit, at most the other."""
+def number(expected: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """Make an option's type: a number that fits.
+
+    Args:
+        expected: Which numbers do, for the message.
+        fits: Tells whether one does.
+
+    Returns:
+        The type.
+    """
 
     def convert(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            value = above
-        if not above < value <= most:
-            raise argparse.ArgumentTypeError(
-                f"expected a number above {above:g}, at most {most:g}, got {text}"
-            )
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
         return value
 
     return convert
 
 
-def share(text: str) -> float:
-    """Convert an option's value: a number of 0 or more, below 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, below 1, got {text}")
-    return value
+above_0_to_1 = number("a number above 0, at most 1", lambda value: 0 < value <= 1)
+from_0_below_1 = number("a number of 0 or more, below 1", lambda value: 0 <= value < 1)
+from_0 = number("a number of 0 or more", lambda value: 0 <= value < math.inf)
 
 
 def image_size(text: str) -> int:
@@ -76,12 +77,13 @@ def run_explained(command: Callable[[], None], when_memory_is_full: str = "") ->
         The exit code: 0 done, 1 an error that was explained in one sentence.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     try:
         command()
     except EdgeError as error:
         logger.error("%s", error)
     except OSError as error:
-        logger.error("%s: %s", error.filename, error.strerror)
+        logger.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
     except MemoryError:
         logger.error("The memory is not enough. %s", when_memory_is_full)
     else:

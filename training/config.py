@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Raise it when the same settings no longer continue a run that earlier code began.
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Config:
 
     `localisation` is the weight of the loss on fracture boxes, `patience` the epochs without a better
     validation AUROC after which training ends, `precision` a Keras dtype policy. `hold_out_test` asks for a
-    test side where the data have none.
+    test side where the data have none, `split_sha256` tells the earlier split that is used again.
     """
 
     model: str
@@ -30,6 +30,7 @@ class Config:
     precision: str
     leaks: str
     hold_out_test: bool
+    split_sha256: str
     seed: int
     dataset: str
     dataset_sha256: str

@@ -24,7 +24,7 @@ from training.pipeline import sample_weights, training_batches
 from training.prepare import TrainingData
 from training.splits import TRAIN, VALIDATION
 from training.stages import apply_stage, plan_stages, stage_rate
-from training.strategies import is_chief, part_of_batch
+from training.strategies import is_chief, share_of_batch
 
 DRAWS_PER_EPOCH = 1_000_000
 _STEPS_BETWEEN_LOSSES = 10
@@ -60,7 +60,8 @@ def fit(
         logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
     steps = len(data.chosen(TRAIN)) // config.batch_size
     validate = _validator(model, data)
-    for stage in plan_stages(model, config.epochs, pretrained):
+    stages = plan_stages(model, config.epochs, pretrained)
+    for stage in stages:
         if keeper.epochs_done >= stage.end:
             continue
         apply_stage(model, stage)
@@ -75,7 +76,7 @@ def fit(
             keeper.restore_optimizer(learner.optimizer.variables)
         batches = _distributed(config, data, keeper.epochs_done, strategy)
         for epoch in range(keeper.epochs_done, stage.end):
-            if keeper.has_converged(config.patience):
+            if stage is stages[-1] and keeper.has_converged(stage, config.patience):
                 logger.info("No better epoch for %d epochs; training ends here.", config.patience)
                 return
             _seed_dropout(model, config.seed, epoch)
@@ -93,9 +94,9 @@ def _distributed(
     weights = sample_weights(data.scan.samples, chosen, config.balance)
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        part = part_of_batch(context)
+        share = share_of_batch(context)
         return training_batches(
-            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, part
+            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, share
         )
 
     return iter(strategy.distribute_datasets_from_function(batches))

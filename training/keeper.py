@@ -83,9 +83,11 @@ class Keeper:
                 earlier.unlink()
             self._show({"loss": loss, "validation_auroc": area})
 
-    def has_converged(self, patience: int) -> bool:
-        """Tell whether so many epochs have passed since the best one."""
-        return bool(self.history) and self.epochs_done - best_epoch(self.history) >= patience
+    def has_converged(self, stage: Stage, patience: int) -> bool:
+        """Tell whether so many epochs of a stage have passed without a better one."""
+        if not self.history:
+            return False
+        return self.epochs_done - max(best_epoch(self.history), stage.first_epoch) >= patience
 
     def _show(self, figures: Mapping[str, float]) -> None:
         with self._tensorboard.as_default(step=self.epochs_done):

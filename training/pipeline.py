@@ -21,7 +21,7 @@ Batch = tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Part:
+class Share:
     """Which share of every batch a process takes: the `index`th of `count`, for all of `replicas`."""
 
     index: int = 0
@@ -29,7 +29,7 @@ class Part:
     replicas: int = 1
 
 
-WHOLE = Part()
+WHOLE = Share()
 
 
 def training_batches(
@@ -39,7 +39,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
-    part: Part = WHOLE,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Make an endless stream of shuffled, augmented batches.
 
@@ -55,21 +55,21 @@ def training_batches(
         batch_size: Samples in a batch over all replicas, at most n.
         seed: Any whole number.
         first_epoch: The number of the first epoch to produce.
-        part: The share of each batch to produce.
+        share: The share of each batch to produce.
 
     Returns:
-        Batches of B samples for one replica, B = batch_size / part.replicas: images, float32 (B, S, S, 1)
+        Batches of B samples for one replica, B = batch_size / share.replicas: images, float32 (B, S, S, 1)
         in 0..255; targets `logit`, the label, float32 (B, 1), and `evidence`, the cells that show a
         fracture, float32 (B, S / 16, S / 16, 1), 0 or 1 each; and the samples' weights, float32 (B,).
     """
     usable = len(chosen) // batch_size * batch_size
-    size = batch_size // part.replicas
+    size = batch_size // share.replicas
     size_px = scan.squares[0].shape[0]
     side = size_px // CELL_PX
 
     def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
         shuffled = np.random.default_rng((seed, int(epoch))).permutation(len(chosen))[:usable]
-        mine = shuffled.reshape(-1, part.count, batch_size // part.count)[:, part.index]
+        mine = shuffled.reshape(-1, share.count, batch_size // share.count)[:, share.index]
         return chosen[mine.reshape(-1, size)]
 
     def sample(place: int, epoch: int) -> tuple[NDArray[np.float32], ...]:

@@ -43,6 +43,8 @@ _MURA: dict[str, Any] = {
         "All data come from one hospital.",
     ],
 }
+# Source: Rajpurkar et al., table 1: 36,808 to train on and 3,197 to validate on.
+_MURA_IMAGES = 40_005
 # FracAtlas is known by the SHA-256 of its tables: a part of it with 3,271 X-rays.
 _FRACATLAS_SHA256 = "b7d31accff716eea76f9905e150594d60687918a57d29c20274ff203bfde36ac"
 _GROUPS = {
@@ -70,7 +72,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "body_parts": sorted(parts) or ["the body parts it was trained on"],
         "limits": ["Nothing is known here about how the data were collected and labelled."],
     }
-    if dataset.layout == "MURA":
+    if dataset.layout == "MURA" and len(dataset.samples) == _MURA_IMAGES:
         known = _MURA
     elif dataset.sha256 == _FRACATLAS_SHA256:
         known = _FRACATLAS

@@ -23,7 +23,7 @@ _DPI = 150
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; }
 h2 { margin-top: 2.5rem; border-bottom: 2px solid #0072b2; break-after: avoid; }
 p { max-width: 46rem; }
@@ -38,7 +38,7 @@ th, td { padding: 0.25rem 1rem 0.25rem 0; text-align: left; vertical-align: top;
 thead th { border-bottom: 1px solid #1a1a1a; }
 tbody tr { border-bottom: 1px solid #ddd; break-inside: avoid; }
 tbody th { font-weight: normal; }
-.numbers td, .numbers thead th + th { text-align: right; padding: 0.25rem 0 0.25rem 1.2rem; }
+.numbers td, .numbers thead th + th { text-align: right; padding: 0.25rem 0 0.25rem 0.9rem; }
 .numbers th, .numbers td { white-space: nowrap; }
 @media print { body { font-size: 9pt; margin: 0; max-width: none; } figure { overflow-x: visible; } }
 """

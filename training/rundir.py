@@ -6,7 +6,8 @@ import csv
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ EVALUATION = "evaluation.json"
 def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
     """Start a run directory, or take up the one that the same configuration began.
 
+    Until the first epoch has ended nothing is lost, and another configuration starts anew.
+
     Args:
         run_dir: The directory.
         config: Everything that the result depends on; JSON values.
@@ -40,15 +43,18 @@ def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
     path = run_dir / CONFIG
     if run_dir.exists() and not run_dir.is_dir():
         raise RunError(f"{run_dir} is a file. Name a directory with --out.")
-    if not path.exists():
-        if run_dir.exists() and any(run_dir.iterdir()):
-            raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
-        (run_dir / "checkpoint").mkdir(parents=True, exist_ok=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    strangers = {entry.name for entry in run_dir.iterdir()} - {_partial(path).name}
+    if strangers and not path.exists():
+        raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
+    if not (run_dir / LAST_CHECKPOINT).exists():
+        for name in (SPLIT, PROVENANCE):
+            (run_dir / name).unlink(missing_ok=True)
         write_json(path, config)
-    try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} cannot be read. Name a new directory with --out.") from error
+        (run_dir / "checkpoint").mkdir(exist_ok=True)
+    found = _read_json(path)
+    if found is None:
+        raise RunError(f"{path} cannot be read. Name a new directory with --out.")
     differing = [key for key in {*found, *config} if found.get(key) != config.get(key)]
     if differing:
         changes = ", ".join(f"{k} was {found.get(k)}, now {config.get(k)}" for k in sorted(differing))
@@ -59,23 +65,22 @@ def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
 
 
 def is_finished(run_dir: Path) -> bool:
-    """Tell whether the training came to its end; the evaluation is written last."""
-    return (run_dir / EVALUATION).exists()
+    """Tell whether the training came to its end: its evaluation is whole, and written after its model."""
+    return (run_dir / BEST_MODEL).is_file() and bool(_read_json(run_dir / EVALUATION))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file in one step."""
-    _replace(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    with _replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a table in one step; the first row names the columns."""
-    partial = path.with_name(f".{path.name}")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with _replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(partial, path)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -91,12 +96,8 @@ def best_checkpoint(run_dir: Path, epoch: int) -> Path:
 
 def write_state(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays by name in one step."""
-    partial = path.with_name(f".{path.name}")
-    with partial.open("wb") as file:
+    with _replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **state)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
-    os.replace(partial, path)
 
 
 def read_state(path: Path) -> dict[str, NDArray[Any]]:
@@ -137,16 +138,32 @@ def assign_state(
 
 def save_model(path: Path, model: keras.Model) -> None:
     """Save a model in one step."""
-    partial = path.with_name(f"partial-{path.name}")
-    model.save(partial)
-    os.replace(partial, path)
+    with _replacing(path) as partial:
+        model.save(partial)
 
 
 def _unreadable(path: Path) -> RunError:
     return RunError(f"{path} cannot be read. Begin again in a new directory with --out.")
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text, encoding="utf-8")
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object in a file; None where there is no file or no object in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a place to write to, which becomes the file when all of it is on the disk."""
+    partial = _partial(path)
+    yield partial
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
     os.replace(partial, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,12 @@ class Dataset:
     sha256: str
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...] = ()
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return every file in a folder and in those inside it, links followed, in order."""
+    walked = os.walk(folder, followlinks=True)
+    return sorted(Path(where) / name for where, _, names in walked for name in names)
 
 
 def is_image(path: Path) -> bool:

@@ -122,7 +122,8 @@ class _OnDemand:
 
     def __getitem__(self, index: Any) -> NDArray[np.uint8]:
         if np.ndim(index) or isinstance(index, slice):
-            return np.stack([self[place] for place in np.arange(len(self))[index]])
+            with ThreadPoolExecutor() as pool:
+                return np.stack(list(pool.map(self.__getitem__, np.arange(len(self))[index])))
         return to_square(decode_image(self._samples[int(index)].path.read_bytes()), self._size_px)
 
 
@@ -166,17 +167,24 @@ def _cached(samples: Sequence[Sample], size_px: int, path: Path) -> tuple[NDArra
     keys = np.array([_key(sample) for sample in samples])
     found = _mapped(path)
     if found is None or found.dtype != _record(size_px) or not np.array_equal(found["key"], keys):
-        partial = path.with_name(f".{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, samples, keys, size_px)
+        found = np.load(path, mmap_mode="r")
+    unreadable = np.flatnonzero(found["height"] == 0)
+    return found, {place: _reason(samples[place]) for place in map(int, unreadable)}
+
+
+def _write(path: Path, samples: Sequence[Sample], keys: NDArray[np.bytes_], size_px: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}-{path.name}")  # another process may write the same cache
+    try:
         records = np.lib.format.open_memmap(partial, "w+", _record(size_px), (len(samples),))
         records["key"] = keys
         _fill(records, samples, size_px)
         records.flush()
         del records
         os.replace(partial, path)
-        found = np.load(path, mmap_mode="r")
-    unreadable = np.flatnonzero(found["height"] == 0)
-    return found, {place: _reason(samples[place]) for place in map(int, unreadable)}
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _mapped(path: Path) -> NDArray[Any] | None:
@@ -187,7 +195,7 @@ def _mapped(path: Path) -> NDArray[Any] | None:
         found = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         found = np.zeros(0)
-    if found.dtype.names != _record(0).names:
+    if not isinstance(found, np.ndarray) or found.dtype.names != _record(0).names:
         raise DataError(f"{path} is no cache of X-rays. Name another file with --cache.")
     return found
 

@@ -106,7 +106,7 @@ def earlier_sides(samples: Sequence[Sample], split: Path) -> Sides:
     if strangers:
         raise DataError(
             f"{split} does not tell the side of {len(strangers)} X-rays, the first is {strangers[0]}. It "
-            "belongs to other data; leave --split out to make a new one."
+            "belongs to other data, or to the same in another state."
         )
     return np.array([told[sample.image_id] for sample in samples], _SIDE)
 
@@ -158,7 +158,7 @@ def check_classes(side: str, labels: NDArray[np.float32]) -> None:
         raise DataError(
             f"The side {side!r} of the split holds {int(labels.sum())} fractured among {len(labels)} "
             "X-rays, so nothing can be learned or measured on it. Add fractured and normal X-rays of more "
-            "patients, or try another --seed."
+            "patients; where the split was chosen here, another --seed may do."
         )
 
 

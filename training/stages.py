@@ -71,7 +71,7 @@ def plan_stages(model: keras.Model, epochs: int, pretrained: bool) -> tuple[Stag
 
 
 def apply_stage(model: keras.Model, stage: Stage) -> None:
-    """Let a stage's layers learn, and no others. The model must be compiled after it."""
+    """Let a stage's layers learn, and no others."""
     for layer in model.layers:
         if layer.weights:
             layer.trainable = layer.name in stage.layers

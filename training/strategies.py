@@ -8,7 +8,7 @@ import os
 import tensorflow as tf
 
 from edge_app.errors import DeviceError
-from training.pipeline import Part
+from training.pipeline import Share
 
 STRATEGIES = ("auto", "mirrored", "multi_worker")
 
@@ -58,9 +58,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver.task_id == 0
 
 
-def part_of_batch(context: tf.distribute.InputContext) -> Part:
+def share_of_batch(context: tf.distribute.InputContext) -> Share:
     """Tell which share of every batch this process takes."""
-    return Part(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
+    return Share(context.input_pipeline_id, context.num_input_pipelines, context.num_replicas_in_sync)
 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:

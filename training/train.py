@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -17,10 +19,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import tensorflow as tf
 
-from edge_app.errors import DataError, DeviceError
+from edge_app.errors import DataError, DeviceError, WeightsError
 from training import rundir, strategies
 from training.architectures import BACKBONES, build_model
-from training.cli import add_option, image_size, number, run_explained, share, whole_number
+from training.cli import (
+    above_0_to_1,
+    add_option,
+    from_0,
+    from_0_below_1,
+    image_size,
+    run_explained,
+    whole_number,
+)
 from training.config import Config
 from training.datasets import read_dataset
 from training.evaluation import metrics
@@ -85,6 +95,8 @@ def train(
         hold_out_test=config.hold_out_test,
     )
     rows = split_rows(data)
+    if written.exists():
+        _check_unchanged(rows, written)
     sides = log_sides(rows)
     _check_batch(config.batch_size, sides[TRAIN], strategy.num_replicas_in_sync)
     keras.utils.set_random_seed(config.seed)
@@ -92,6 +104,7 @@ def train(
     with strategy.scope():
         model = build_model(config.model, config.image_size, config.dropout)
         start = load_weights(model, config.model, config.weights)
+    _check_start(start, run_dir)
     if strategies.is_chief(strategy) and not written.exists():
         rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
         rundir.write_csv(written, rows)
@@ -153,6 +166,29 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
     _log_evaluation(evaluation, run_dir)
 
 
+def _check_unchanged(rows: Sequence[Mapping[str, Any]], written: Path) -> None:
+    """Refuse to go on when X-rays read otherwise than when the run was begun."""
+    then = {row["image_id"]: row["side"] for row in rundir.read_csv(written)}
+    now = {row["image_id"]: row["side"] for row in rows}
+    changed = sorted(image_id for image_id in {*then, *now} if then.get(image_id) != now.get(image_id))
+    if changed:
+        raise DataError(
+            f"{changed[0]} was {then.get(changed[0], 'absent')} when this run was begun, and is "
+            f"{now.get(changed[0], 'absent')} now. Restore the data, or name a new directory with --out."
+        )
+
+
+def _check_start(start: Mapping[str, str], run_dir: Path) -> None:
+    """Refuse to go on from other start weights than the run was begun with."""
+    path = run_dir / rundir.PROVENANCE
+    begun = json.loads(path.read_text(encoding="utf-8"))["weights"] if path.is_file() else start
+    if begun != start:
+        raise WeightsError(
+            f"This run was begun from {begun['source']}, and {start['source']} would be used now. Name the "
+            "same with --weights, or a new directory with --out."
+        )
+
+
 def _check_batch(batch_size: int, samples: int, replicas: int) -> None:
     if batch_size > samples:
         raise DataError(f"--batch_size {batch_size} exceeds the {samples} X-rays to train on.")
@@ -200,12 +236,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_option(parser, "epochs", type=whole_number(1), default=50, help="at most")
     add_option(parser, "patience", type=whole_number(1), default=10, help="epochs without a better AUROC")
     add_option(parser, "batch_size", type=whole_number(1), default=32, help="over all processors")
-    add_option(parser, "learning_rate", type=number(0, 1), default=0.001, help="the highest")
-    add_option(parser, "dropout", type=share, default=0.2, help="share of features left out")
+    add_option(parser, "learning_rate", type=above_0_to_1, default=0.001, help="the highest")
+    add_option(parser, "dropout", type=from_0_below_1, default=0.2, help="share of features left out")
     add_option(
         parser,
         "localisation",
-        type=number(-1e-9, 100),
+        type=from_0,
         default=CELL_LOSS_WEIGHT,
         help="weight of the loss on boxes, where the data have them; 0 for none",
     )
@@ -243,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for remark in dataset.remarks:
             logger.warning("%s", remark)
         run_dir = options.out or Path("runs") / f"{date.today():%Y-%m-%d}-{options.model}"
+        logger.info("The run goes to %s; the same command with --out %s goes on with it.", run_dir, run_dir)
         try:
             train(_config(options, dataset), dataset, run_dir, strategy, options.cache, options.split)
         except tf.errors.ResourceExhaustedError as error:
@@ -268,12 +305,13 @@ def _config(options: argparse.Namespace, dataset: Dataset) -> Config:
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         dropout=options.dropout,
-        localisation=max(options.localisation, 0.0) if boxed else 0.0,
+        localisation=options.localisation if boxed else 0.0,
         balance=options.balance,
         patience=options.patience,
         precision=MIXED if mixed else FLOAT32,
         leaks=options.leaks,
         hold_out_test=options.hold_out_test,
+        split_sha256=hashlib.sha256(options.split.read_bytes()).hexdigest() if options.split else "",
         seed=options.seed,
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,

@@ -27,7 +27,7 @@ LITE0 = {
 }
 RANDOM = {"source": "random weights", "licence": "none needed"}
 KERAS_HOME = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+UNREADABLE_WEIGHTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +133,17 @@ def _package_file(package: str, sha256: str) -> bytes:
     return data
 
 
+def _has_package(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def _is_installed(architecture: str, keras_home: Path) -> bool:
     if architecture == "efficientnet_lite0":
-        return True  # requirements-train.txt brings the package
+        return _has_package(LITE0_PACKAGE)
     download = _DOWNLOADS.get(architecture)
     return download is not None and (keras_home / "models" / download.file).is_file()
 
@@ -180,7 +188,7 @@ def _read_file(architecture: str, path: Path) -> tuple[dict[str, str], keras.Mod
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what does not fit is an error as well
                 start.load_weights(path)
-        except _UNREADABLE as error:
+        except UNREADABLE_WEIGHTS as error:
             why: Exception = error
         else:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_app.errors import DataError
 from training.layouts.tables import flag, fraction, read_rows, text
-from training.samples import Box, Dataset, Sample
+from training.samples import Box, Dataset, Sample, files_in, is_image
 
 EXPECTED = (
     "FracAtlas: images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, hardware) and, for "
@@ -38,7 +39,7 @@ def read(data_dir: Path) -> Dataset:
     """
     table, boxes_path = data_dir / "dataset.csv", data_dir / "boxes.csv"
     boxes = _read_boxes(boxes_path) if boxes_path.is_file() else {}
-    paths = {path.name: path for path in sorted((data_dir / "images").rglob("*.jpg"))}
+    paths = _images(data_dir / "images")
     rows = read_rows(table)
     samples = [_sample(row, table, data_dir, paths, boxes) for row in rows]
     strangers = boxes.keys() - {sample.image_id for sample in samples}
@@ -50,7 +51,7 @@ def read(data_dir: Path) -> Dataset:
         positive="fracture",
         sha256=_fingerprint(table, boxes_path),
         samples=tuple(sorted(samples, key=lambda sample: sample.number or 0)),
-        remarks=tuple(_remarks(rows, bool(boxes))),
+        remarks=tuple(_remarks(rows, paths, bool(boxes))),
     )
 
 
@@ -85,7 +86,16 @@ def _read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:
     return boxes
 
 
-def _remarks(rows: list[dict[str, str]], boxed: bool) -> list[str]:
+def _images(folder: Path) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for path in filter(is_image, files_in(folder)):
+        if path.name in paths:
+            raise DataError(f"{path} and {paths[path.name]} have the same name. Keep one of them.")
+        paths[path.name] = path
+    return paths
+
+
+def _remarks(rows: list[dict[str, str]], paths: Mapping[str, Path], boxed: bool) -> list[str]:
     disagreeing = [
         row["image_id"] for row in rows if row.get("csv_fractured", row["fractured"]) != row["fractured"]
     ]
@@ -95,8 +105,17 @@ def _remarks(rows: list[dict[str, str]], boxed: bool) -> list[str]:
             f"{len(disagreeing)} labels differ between the columns fractured, which counts, and "
             f"csv_fractured: {', '.join(disagreeing)}."
         )
+    strangers = sorted(paths.keys() - {row["image_id"] for row in rows})
+    if strangers:
+        remarks.append(
+            f"{len(strangers)} images are not listed in dataset.csv and are passed over, the first is "
+            f"{strangers[0]}."
+        )
     if not boxed:
-        remarks.append("There are no fracture boxes, so nothing can teach or judge where to look.")
+        remarks.append(
+            "There is no boxes.csv (image_id, x, y, width, height as fractions of the picture), so nothing "
+            "can teach or judge where to look."
+        )
     return remarks
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_app.errors import DataError
 from training.layouts.tables import flag, read_rows, text
-from training.samples import Dataset, Sample, fingerprint, is_image
+from training.samples import Dataset, Sample, files_in, fingerprint, is_image
 
 EXPECTED = "MURA v1.1: {train,valid}/XR_WRIST/patient00001/study1_positive/image1.png"
 # MURA's public validation set is what models are judged on: its hidden test set was never published.
@@ -53,7 +53,8 @@ def read(data_dir: Path) -> Dataset:
     samples: list[Sample] = []
     remarks: list[str] = []
     for side in SIDES:
-        on_disk = {path.relative_to(root).as_posix() for path in _images(root / side)}
+        images = filter(is_image, files_in(root / side))
+        on_disk = {path.relative_to(root).as_posix() for path in images}
         listed = _listed(root / f"{side}_image_paths.csv")
         strangers = on_disk - listed if listed is not None else set()
         if strangers:
@@ -71,10 +72,6 @@ def read(data_dir: Path) -> Dataset:
         samples=tuple(samples),
         remarks=tuple(remarks),
     )
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.glob("XR_*/*/*/*") if is_image(path))
 
 
 def _sample(root: Path, name: str) -> Sample:
