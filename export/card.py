@@ -113,7 +113,9 @@ def _value(measured: Mapping[str, float]) -> str:
     return f"{measured['value']:.3f}"
 
 
-def _interval(measured: Mapping[str, float]) -> str:
+def _interval(measured: Mapping[str, float | None]) -> str:
+    if measured["low"] is None:
+        return "not known: nothing varied"
     return f"{measured['low']:.3f} to {measured['high']:.3f}"
 
 

@@ -37,6 +37,11 @@ def test_answers_are_given_at_the_operating_threshold_and_at_one_half() -> None:
     assert half["precision"]["value"] == pytest.approx(0.5)
 
 
+def test_calibration_error_has_no_interval() -> None:
+    error = assess(LABELS, SCORES, GROUPS, None)["calibration_error"]
+    assert (error["low"], error["high"]) == (None, None)
+
+
 def test_model_without_a_threshold_answers_at_one_half_only() -> None:
     [half] = assess(LABELS, SCORES, GROUPS, None)["answers"]
     assert half["at"] == "one half"
@@ -54,6 +59,8 @@ def test_parts_are_measured_each_and_small_ones_are_told() -> None:
     assert [hand["name"], hip["name"], leg["name"]] == ["hand", "hip", "leg"]
     assert (hand["samples"], hand["positive"], hand["remark"]) == (32, 16, "")
     assert (hip["samples"], hip["remark"]) == (2, "only 1 of one class")
+    [few] = assess_parts([sample("hand")] * 30, labels[:30], scores[:30], np.arange(30) // 2, 0.5)
+    assert (few["groups"], few["remark"]) == (15, "few groups")
     assert (leg["remark"], leg["auroc"]["value"], leg["specificity"]["value"]) == (
         "one class only",
         None,
@@ -93,7 +100,7 @@ def test_other_calibrations_are_fitted_on_validation_and_judged_here() -> None:
 def test_bins_tell_the_claimed_and_the_observed_share() -> None:
     labels = np.tile([0, 1], 50).astype(np.float32)
     found = assess_calibration(labels, np.full(100, -1.0), np.arange(100), None)
-    assert [bin_["samples"] for bin_ in found["bins"]] == [10] * 10
+    assert [bin_["samples"] for bin_ in found["bins"]] == [100]
     assert found["bins"][0]["probability"] == pytest.approx(float(to_probability(np.array([-1.0]))[0]))
     assert found["bins"][0]["observed"]["value"] == 0.5
     assert len(found["calibrations"]) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_app.errors import BundleError, EdgeError, RunError, SettingsError
-from tests.toy import THRESHOLD, write_toy_bundle
+from tests.toy import THRESHOLD, manifest, write_toy_bundle
 from tests.toy_keras import toy_model, write_toy_run
 from training.architectures import build_model
 from training.evaluation.candidates import open_candidate
@@ -29,7 +29,8 @@ def run_dir(tmp_path: Path) -> Path:
 def test_run_brings_its_data_split_threshold_and_validation_scores(run_dir: Path, name: str) -> None:
     candidate = open_candidate(run_dir / name)
     assert (candidate.kind, candidate.name, candidate.threshold) == ("run", "run", 0.3)
-    assert candidate.trained_on == "this data"
+    assert (candidate.trained_on, candidate.finding) == ("this data", "fracture")
+    assert candidate.target_sensitivity == 0.9
     assert candidate.split == run_dir / "split.csv"
     assert candidate.validation.labels.tolist() == [1, 0]
     assert candidate.validation.logits.tolist() == [1, -1]
@@ -42,7 +43,7 @@ def test_unfinished_run_is_never_taken_for_a_finished_one(run_dir: Path) -> None
 
 
 def test_run_that_lacks_a_value_is_refused(run_dir: Path) -> None:
-    (run_dir / "evaluation.json").write_text("{}")
+    (run_dir / "evaluation.json").write_text('{"operating_point": {}}')
     with pytest.raises(RunError, match="not as training writes it"):
         open_candidate(run_dir)
 
@@ -54,17 +55,34 @@ def test_model_outside_a_run_brings_nothing_but_itself(tmp_path: Path) -> None:
     assert candidate.scorer.size_px == 64
 
 
+def test_other_model_in_a_run_folder_is_not_the_run(run_dir: Path) -> None:
+    toy_model().save(run_dir / "other.keras")
+    candidate = open_candidate(run_dir / "other.keras")
+    assert (candidate.kind, candidate.threshold) == ("model file", None)
+
+
 def test_bundle_brings_its_threshold_and_what_it_was_trained_on(tmp_path: Path) -> None:
     bundle_dir = write_toy_bundle(tmp_path)
     path = bundle_dir / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["training"]["settings"] = {"dataset_sha256": "this data"}
-    path.write_text(json.dumps(manifest))
+    content = json.loads(path.read_text())
+    content["training"]["settings"] = {"dataset_sha256": "this data"}
+    content["training"]["dataset"]["finding"] = "fracture"
+    content["operating_point"]["target_sensitivity"] = 0.9
+    path.write_text(json.dumps(content))
     candidate = open_candidate(bundle_dir)
     assert (candidate.kind, candidate.name, candidate.threshold) == ("bundle", "toy", THRESHOLD)
-    assert candidate.trained_on == "this data"
+    assert (candidate.trained_on, candidate.finding) == ("this data", "fracture")
+    assert candidate.target_sensitivity == 0.9
     # logit = 6 b - 2
     assert candidate.scorer.logits(np.full((1, 32, 32), 255, np.uint8)) == pytest.approx([4], abs=1e-5)
+
+
+@pytest.mark.parametrize("settings", [None, ["dataset_sha256"], "text"])
+def test_bundle_whose_settings_are_of_another_kind_tells_nothing_of_its_data(
+    tmp_path: Path, settings: object
+) -> None:
+    training = {**manifest()["training"], "settings": settings}
+    assert open_candidate(write_toy_bundle(tmp_path, training=training)).trained_on == ""
 
 
 def test_altered_bundle_is_refused(tmp_path: Path) -> None:

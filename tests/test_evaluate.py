@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from edge_app.errors import DataError
+from edge_app.errors import DataError, SettingsError
 from tests.drawn_dataset import write_drawn_mura
 from tests.toy_keras import SIZE_PX, toy_model, write_toy_run
 from training.datasets import read_dataset
@@ -59,7 +60,8 @@ def test_run_is_judged_on_its_validation_side(evaluation: dict[str, Any], datase
 
 
 def test_stored_threshold_is_used(evaluation: dict[str, Any]) -> None:
-    assert evaluation["operating_point"]["threshold"] == THRESHOLD
+    point = evaluation["operating_point"]
+    assert (point["threshold"], point["target_sensitivity"]) == (THRESHOLD, 0.9)
     assert evaluation["images"]["answers"][0]["threshold"] == THRESHOLD
 
 
@@ -67,7 +69,14 @@ def test_what_cannot_be_read_is_counted_by_label(evaluation: dict[str, Any]) -> 
     assert (evaluation["unreadable"]["positive"], evaluation["unreadable"]["normal"]) == (0, 1)
     [file] = evaluation["unreadable"]["files"]
     assert file == {"image_id": "IMG0000000.jpg", "positive": False, "reason": "broken"}
-    assert "Files that cannot be read are not judged: 0 positive, 1 normal." in evaluation["warnings"]
+    told = "Files that cannot be read are not judged: 0 positive, 1 normal in the whole data set."
+    assert told in evaluation["warnings"]
+
+
+def test_reason_is_told_without_advice_to_the_clinic(candidate: Candidate, dataset: Dataset) -> None:
+    bare = replace(candidate, split=None, trained_on="")
+    [file] = evaluate(bare, dataset)["unreadable"]["files"]
+    assert ". " not in file["reason"]
 
 
 def test_few_groups_are_warned_of(evaluation: dict[str, Any]) -> None:
@@ -120,6 +129,52 @@ def test_threshold_of_a_bare_model_comes_from_the_validation_side_of_the_data(
     assert "chosen now on 31 validation X-rays" in evaluation["operating_point"]["source"]
 
 
+def test_threshold_chosen_on_the_judged_x_rays_is_warned_of(candidate: Candidate, dataset: Dataset) -> None:
+    bare = replace(candidate, validation=None, split=None, threshold=None, trained_on="")
+    samples = tuple(replace(sample, side="validation") for sample in dataset.samples)
+    evaluation = evaluate(bare, replace(dataset, samples=samples))
+    assert evaluation["side"] == "validation"
+    assert any("was chosen on these very X-rays" in warning for warning in evaluation["warnings"])
+
+
+def test_validation_side_of_one_class_gives_no_threshold(candidate: Candidate, dataset: Dataset) -> None:
+    bare = replace(candidate, validation=None, split=None, threshold=None, trained_on="")
+    samples = tuple(
+        replace(sample, side="test" if sample.fractured or (sample.number or 0) >= 200 else "validation")
+        for sample in dataset.samples
+    )
+    assert evaluate(bare, replace(dataset, samples=samples))["operating_point"] is None
+
+
+def test_run_takes_no_other_split(candidate: Candidate, dataset: Dataset, run_dir: Path) -> None:
+    with pytest.raises(SettingsError, match="brings its own split"):
+        evaluate(candidate, dataset, split=run_dir / "split.csv")
+
+
+def test_run_on_changed_data_says_how_many_x_rays_it_knows(candidate: Candidate, dataset: Dataset) -> None:
+    changed = evaluate(candidate, replace(dataset, sha256="other"))
+    assert changed["side"] == "all"
+    assert any("63 of these 64 X-rays have names" in warning for warning in changed["warnings"])
+
+
+def test_data_that_call_something_else_positive_are_warned_of(
+    candidate: Candidate, dataset: Dataset, evaluation: dict[str, Any]
+) -> None:
+    told = "Positive meant abnormality where the model was trained, but fracture here"
+    other = evaluate(replace(candidate, finding="abnormality"), dataset)
+    assert any(told in warning for warning in other["warnings"])
+    assert not any("Positive meant" in warning for warning in evaluation["warnings"])
+
+
+def test_unknown_patients_are_warned_of(
+    candidate: Candidate, dataset: Dataset, evaluation: dict[str, Any]
+) -> None:
+    unknown = replace(dataset, samples=tuple(replace(sample, number=None) for sample in dataset.samples))
+    told = "The patients are not known"
+    assert any(told in warning for warning in evaluate(candidate, unknown)["warnings"])
+    assert not any(told in warning for warning in evaluation["warnings"])
+
+
 def test_bare_model_without_validation_is_judged_at_one_half_only(
     candidate: Candidate, dataset: Dataset
 ) -> None:
@@ -133,7 +188,7 @@ def test_bare_model_without_validation_is_judged_at_one_half_only(
 def test_single_class_is_refused(candidate: Candidate, dataset: Dataset) -> None:
     normal = tuple(sample for sample in dataset.samples if not sample.fractured)
     other = replace(dataset, samples=normal, sha256="other")
-    with pytest.raises(DataError, match="0 of 31 X-rays"):
+    with pytest.raises(DataError, match=r"'all'.* 0 .* among 31 X-rays"):
         evaluate(candidate, other)
 
 
@@ -161,7 +216,7 @@ def test_command_leaves_json_and_report_beside_the_run(
 ) -> None:
     with caplog.at_level("INFO"):
         assert main(["--model", str(run_dir / "best_model.keras"), "--data", str(drawn_dataset)]) == 0
-    out_dir = run_dir / f"evaluation-{drawn_dataset.name}-validation"
+    [out_dir] = run_dir.glob(f"evaluation-{drawn_dataset.name}-????????-validation")
     names = {"evaluation_validation.json", "evaluation_validation.html"}
     assert {path.name for path in out_dir.iterdir()} == names
     written = json.loads((out_dir / "evaluation_validation.json").read_text())
@@ -177,8 +232,15 @@ def test_model_from_elsewhere_is_reported_in_a_dated_folder(
     monkeypatch.chdir(tmp_path)
     assert main(["--model", "some.keras", "--data", str(drawn_dataset), "--batch-size", "8"]) == 0
     [out_dir] = (tmp_path / "evaluations").iterdir()
-    assert out_dir.name.endswith("-some.keras")
+    assert fnmatch(out_dir.name, f"????-??-??-some.keras-????????-{drawn_dataset.name}-????????-all")
     assert (out_dir / "evaluation_all.json").is_file()
+
+
+def test_another_sensitivity_is_reported_in_a_folder_of_its_own(run_dir: Path, drawn_dataset: Path) -> None:
+    words = ["--side", "train", "--sensitivity", "0.8"]
+    assert main(["--model", str(run_dir), "--data", str(drawn_dataset), *words]) == 0
+    [out_dir] = run_dir.glob("evaluation-*-train-sensitivity-0.8")
+    assert (out_dir / "evaluation_train.json").is_file()
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from training.evaluation.assessment import assess, assess_calibration, assess_parts, curves
+from training.evaluation.plots import randomisation_plot
 from training.evaluation.report import estimate_text, summary_lines, write_evaluation_report
 from training.evaluation.studies import join_views, mura_table
 from training.samples import Sample
 
 STAGES = [
-    {"shuffled": "nothing", "compared": 2, "median_correlation": 1.0},
-    {"shuffled": "everything", "compared": 0, "median_correlation": None},
+    {"shuffled": "nothing", "shuffles": 1, "median_correlation": 1.0, "low": 1.0, "high": 1.0},
+    {"shuffled": "head", "shuffles": 20, "median_correlation": 0.25, "low": -0.5, "high": 0.75},
+    {"shuffled": "everything", "shuffles": 0, "median_correlation": None, "low": None, "high": None},
 ]
 
 
@@ -51,10 +53,11 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "calibration": assess_calibration(labels, logits, groups, None),
         "heatmaps": {
             "boxes": None,
-            "randomisation": {"samples": 2, "shuffles": 1, "stages": STAGES},
+            "randomisation": {"samples": 2, "stages": STAGES},
             "remarks": ["No boxes here."],
         },
         "unreadable": {
+            "side": "test",
             "positive": 0,
             "normal": 1,
             "files": [{"image_id": "IMG1.jpg", "positive": False, "reason": "cut short"}],
@@ -77,8 +80,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     ("estimate", "text"),
     [
         ({"value": 0.9199, "low": 0.86744, "high": 0.95}, "0.920 (0.867 to 0.950)"),
-        ({"value": 1.0, "low": None, "high": None}, "1.000"),
-        ({"value": 1.0, "low": 1.0, "high": 1.0}, "1.000"),
+        ({"value": 1.0, "low": None, "high": None}, "1.000 (no interval)"),
         ({"value": None, "low": None, "high": None}, "none"),
     ],
 )
@@ -94,6 +96,24 @@ def test_summary_stands_first_with_its_warnings(html: str) -> None:
     assert "A warning with &lt;b&gt;." in summary
     assert "The operating threshold is 0.3, chosen somewhere." in summary
     assert "positive means abnormality" in summary
+
+
+def test_what_holds_for_this_share_only_is_told(html: str) -> None:
+    assert "50.0 % of these X-rays are positive." in html
+
+
+def test_parts_are_told_with_their_groups(html: str) -> None:
+    assert '<th scope="row">wrist</th><td>40</td><td>20</td><td>20</td>' in html
+
+
+def test_shuffles_are_told_with_their_range(html: str) -> None:
+    assert '<th scope="row">head</th><td>20</td><td>0.25 (-0.50 to 0.75)</td>' in html
+
+
+def test_stage_in_which_nothing_was_measured_is_not_drawn() -> None:
+    figure = randomisation_plot({"samples": 2, "stages": STAGES}).figure
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["nothing", "head"]
 
 
 def test_mura_is_told_of_abnormalities_and_never_of_fractures_found(html: str) -> None:
@@ -117,7 +137,7 @@ def test_report_copes_with_all_that_may_be_missing(tmp_path: Path) -> None:
         studies=None,
         warnings=[],
         heatmaps={"boxes": None, "randomisation": None, "remarks": ["Nothing was judged."]},
-        unreadable={"positive": 0, "normal": 0, "files": []},
+        unreadable={"side": "test", "positive": 0, "normal": 0, "files": []},
     )
     text = page(tmp_path, bare)
     assert "Nothing was judged." in text
@@ -146,4 +166,12 @@ def test_terminal_shows_the_same_figures() -> None:
     lines = summary_lines(content)
     assert f"AUROC                           {estimate_text(content['images']['auroc'])}" in lines
     assert lines[-1] == "Mind: A warning with <b>."
-    assert any(line.startswith("Cohen's kappa by study, at 0.5") for line in lines)
+    kappa = content["studies"]["mura"][-1]["kappa"]
+    assert f"Cohen's kappa by MURA's rule    {estimate_text(kappa)}" in lines
+
+
+def test_terminal_shows_studies_of_other_data_at_one_half() -> None:
+    content = evaluation()
+    content["studies"]["mura"] = None
+    kappa = content["studies"]["assessment"]["answers"][-1]["kappa"]
+    assert f"Cohen's kappa by study, at 0.5  {estimate_text(kappa)}" in summary_lines(content)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from edge_app.errors import DataError
 from tests.toy_keras import SIZE_PX, toy_model
-from training.architectures import build_model
 from training.evaluation.explain import (
     SHUFFLES,
     covered,
@@ -98,22 +99,28 @@ def test_maps_that_show_the_picture_alone_are_caught() -> None:
     assert [stage["median_correlation"] for stage in check["stages"]] == pytest.approx([1, 1, 1, 1])
 
 
-def test_maps_of_a_real_network_change_when_it_forgets() -> None:
-    model = build_model("custom", SIZE_PX)
-    generator = np.random.default_rng(0)
-    evidence = model.get_layer("evidence")
-    evidence.set_weights([generator.normal(size=w.shape) for w in evidence.get_weights()])
+def test_range_over_the_shuffles_is_told() -> None:
+    # features are brightness and darkness; the head weighs brightness alone, or darkness once shuffled
+    image = layers.Input((SIZE_PX, SIZE_PX, 1))
+    cells = layers.AveragePooling2D(16)(layers.Rescaling(1 / 255)(image))
+    features = layers.Conv2D(2, 1, name="features")(cells)
+    evidence = layers.Conv2D(1, 1, use_bias=False, name="evidence")(features)
+    model = keras.Model(image, layers.Dense(1, name="logit")(layers.GlobalAveragePooling2D()(evidence)))
+    model.get_layer("features").set_weights([np.array([[[[1, -1]]]]), np.array([0, 1])])
+    model.get_layer("evidence").set_weights([np.array([[[[1], [0]]]])])
+    model.get_layer("logit").set_weights([np.ones((1, 1)), np.zeros(1)])
     before = [weight.copy() for weight in model.get_weights()]
-    squares = generator.integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
-    check = randomisation_check(KerasScorer(model), squares)
-    control, *shuffled = check["stages"]
-    assert (control["shuffled"], control["compared"]) == ("nothing", 2 * SHUFFLES)
-    assert control["median_correlation"] == pytest.approx(1)
-    assert all(stage["median_correlation"] < 0.9 for stage in shuffled)
+    squares = np.random.default_rng(0).integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
+    control, head, *_ = randomisation_check(KerasScorer(model), squares)["stages"]
+    assert (control["shuffled"], control["shuffles"]) == ("nothing", 1)
+    assert (control["low"], control["high"]) == pytest.approx((1, 1))
+    assert (head["shuffled"], head["shuffles"]) == ("head", SHUFFLES)
+    assert (head["low"], head["high"]) == pytest.approx((-1, 1))
     for found, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_flat_maps_are_not_compared() -> None:
     check = randomisation_check(KerasScorer(toy_model()), np.zeros((1, SIZE_PX, SIZE_PX), np.uint8))
-    assert check["stages"][0] == {"shuffled": "nothing", "compared": 0, "median_correlation": None}
+    nothing = {"shuffles": 0, "median_correlation": None, "low": None, "high": None}
+    assert check["stages"][0] == {"shuffled": "nothing", **nothing}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 
 from tests.drawn_dataset import write_drawn_class_folders, write_drawn_mura
 from training.exploration import sections
-from training.exploration.plots import draw_samples, draw_squares
+from training.exploration.plots import bars, draw_samples, draw_squares
 from training.exploration.survey import Survey, survey_dataset
 from training.explore import main
 from training.pipeline import sample_weights
-from training.report import Section
+from training.report import Section, figure_png
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,12 @@ def test_sample_sheet_draws_pictures_with_their_boxes(drawn: Survey) -> None:
     assert [len(place.patches) for place in axes[:7]] == [len(sample.boxes) for sample in samples]
     box = axes[0].patches[0]
     assert (box.get_x(), box.get_y()) == pytest.approx((0.3 * 93, 0.4 * 113))
+
+
+def test_names_with_dollars_are_drawn_as_they_are(drawn: Survey) -> None:
+    odd = replace(drawn.scan.samples[0], image_id=r"$\bad$.jpg")
+    figures = [draw_samples([odd]), bars(drawn, {r"$\bad$": [0, 1]}, "body part").figure]
+    assert all(figure_png(figure) for figure in figures)
 
 
 def test_squares_are_drawn_with_the_outline_of_their_mask() -> None:

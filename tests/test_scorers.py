@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -112,6 +114,39 @@ def test_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not HDF5")
     with pytest.raises(WeightsError, match="does not hold the weights of custom"):
         read_weights(path, "custom", 64)
+
+
+def test_damaged_weights_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.weights.h5"
+    build_model("custom", 64).save_weights(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"TREE")
+    content[place : place + 4] = b"FREE"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="does not hold the weights of custom"):
+        read_weights(path, "custom", 64)
+
+
+def test_model_file_that_names_an_absent_output_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "absent.keras"
+    toy_model().save(path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(files["config.json"])
+    config["config"]["output_layers"] = [["nowhere", 0, 0]]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (files | {"config.json": json.dumps(config)}).items():
+            archive.writestr(name, content)
+    with pytest.raises(RunError, match="cannot be read as a model"):
+        read_model(path)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+def test_model_file_without_an_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "unbuilt.keras"
+    keras.Sequential([layers.Dense(1, name="logit")]).save(path)
+    with pytest.raises(RunError, match="cannot be read as a model"):
+        read_model(path)
 
 
 def test_model_file_with_code_in_it_is_refused(tmp_path: Path) -> None:

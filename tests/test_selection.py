@@ -76,7 +76,41 @@ def test_absent_side_names_those_there_are(split: Path) -> None:
 
 def test_other_data_are_judged_as_a_whole() -> None:
     selection = select(with_sides("train", "test"), "auto", "other data", None)
-    assert (selection.side, names(selection), list(selection.warnings)) == ("all", "abcdef", [])
+    assert (selection.side, names(selection)) == ("all", "abcdef")
+    assert "nothing tells whether some of these X-rays were in it" in selection.warnings[0]
+
+
+def test_names_that_the_model_was_trained_on_are_counted_in_other_data(split: Path) -> None:
+    selection = select(dataset(a="", d="", e="", g=""), "auto", "other data", split)
+    # e was left out, g was not there
+    assert (selection.side, names(selection)) == ("all", "adeg")
+    assert "2 of these 4 X-rays have names" in selection.warnings[0]
+
+
+def test_data_of_other_names_are_not_said_to_be_known(split: Path) -> None:
+    selection = select(dataset(g="", h=""), "auto", "other data", split)
+    assert "nothing tells whether" in selection.warnings[0]
+
+
+def test_group_that_is_no_number_is_refused(split: Path) -> None:
+    split.write_text(SPLIT.replace("a,1,3", "a,1,three"))
+    with pytest.raises(DataError, match="holds group 'three'; expected a whole number"):
+        select(without_sides(), "auto", "this data", split)
+
+
+@pytest.mark.parametrize(("given", "told", "unreadable"), [("", "all", 1), ("test", "test", 1)])
+def test_unreadable_files_are_those_of_the_side_where_the_data_tell_it(
+    split: Path, given: str, told: str, unreadable: int
+) -> None:
+    split.write_text(SPLIT.replace("e,1,5,left out,near f", "e,1,5,test,"))
+    selection = select(dataset(a="", b="", c="", d="", e=given, f=given), "test", "this data", split)
+    assert (selection.unreadable_side, len(selection.unreadable)) == (told, unreadable)
+
+
+def test_unreadable_files_of_another_side_are_not_counted(split: Path) -> None:
+    split.write_text(SPLIT.replace("e,1,5,left out,near f", "e,1,5,test,"))
+    sides = dataset(a="train", b="train", c="train", d="train", e="test", f="train")
+    assert not select(sides, "test", "this data", split).unreadable
 
 
 def test_other_data_give_one_of_their_sides_when_asked() -> None:

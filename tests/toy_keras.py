@@ -53,7 +53,9 @@ def write_toy_run(run_dir: Path, dataset: Dataset, sides: Mapping[str, str], thr
     run_dir.mkdir(parents=True)
     toy_model().save(run_dir / "best_model.keras")
     (run_dir / "config.json").write_text(json.dumps({"dataset_sha256": dataset.sha256}))
-    (run_dir / "evaluation.json").write_text(json.dumps({"operating_point": {"threshold": threshold}}))
+    (run_dir / "provenance.json").write_text(json.dumps({"dataset": {"finding": dataset.positive}}))
+    point = {"threshold": threshold, "target_sensitivity": 0.9}
+    (run_dir / "evaluation.json").write_text(json.dumps({"operating_point": point}))
     split = [["image_id", "fractured", "group", "side", "reason"]]
     predictions = [["image_id", "fractured", "group", "logit", "probability"]]
     for sample in dataset.samples:

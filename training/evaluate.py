@@ -17,13 +17,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from edge_app.errors import DataError
+from edge_app.errors import DataError, SettingsError
 from training import rundir, splits
 from training.architectures import BACKBONES
-from training.cli import add_option, image_size, number, run_explained, whole_number
+from training.cli import above_0_to_1, add_option, image_size, run_explained, whole_number
 from training.datasets import read_dataset
 from training.evaluation import metrics
 from training.evaluation.assessment import (
+    FEW_GROUPS,
     TARGET_SENSITIVITY,
     assess,
     assess_calibration,
@@ -35,14 +36,11 @@ from training.evaluation.explain import judge_heatmaps, randomisation_check
 from training.evaluation.metrics import Scored
 from training.evaluation.report import summary_lines, write_evaluation_report
 from training.evaluation.scorers import BATCH_SIZE, KerasScorer, Scorer
-from training.evaluation.selection import AUTO, CHOICES, Selection, select
+from training.evaluation.selection import ALL, AUTO, CHOICES, Selection, select
 from training.evaluation.studies import join_views, mura_table
 from training.samples import Dataset, Sample
 from training.scan import Scan, scan_samples
 
-# With fewer groups, bootstrap intervals over them are too narrow.
-# Source: Cameron & Miller, A practitioner's guide to cluster-robust inference, 2015, section VI.
-FEW_GROUPS = 20
 # A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
 ALIKE = 0.5
 EXPLAINED_SAMPLES = 16
@@ -67,24 +65,26 @@ def evaluate(
         side: One of `selection.CHOICES`.
         sensitivity: Another one to choose the threshold for, on validation X-rays; None keeps the model's
             threshold.
-        split: A `split.csv` that tells the sides; None takes the run's own where the data are its own.
+        split: The `split.csv` of the run that the model comes from, for a model that brings none. Naming
+            it says that the model was trained on this data set.
 
     Returns:
         A JSON object with every figure, and with warnings on how far to believe them.
 
     Raises:
-        EdgeError: the side is empty or holds one class only, the threshold cannot be chosen as asked, or
-            the model gives no numbers.
+        EdgeError: the side is empty or holds one class only, a run is given another split, the threshold
+            cannot be chosen as asked, or the model gives no numbers.
     """
-    if split is None and candidate.trained_on == dataset.sha256:
-        split = candidate.split
-    selection = select(dataset, side, candidate.trained_on, split)
+    if split and candidate.split:
+        raise SettingsError("A run brings its own split. Leave --split out.")
+    trained_on = dataset.sha256 if split else candidate.trained_on
+    selection = select(dataset, side, trained_on, split or candidate.split)
     scan = scan_samples(selection.samples, candidate.scorer.size_px)
     judged = _score(candidate.scorer, scan)
-    _check_classes(judged.labels, selection.side)
+    splits.check_classes(selection.side, judged.labels)
     groups = _groups(selection, scan)
     chosen_on = _validation(candidate, selection, judged)
-    point = _operating_point(candidate, chosen_on, sensitivity)
+    point = _operating_point(candidate, chosen_on, sensitivity, judged)
     figures = {
         "operating_point": point,
         **_figures(dataset, scan.samples, judged, groups, point["threshold"] if point else None),
@@ -95,11 +95,18 @@ def evaluate(
             None if chosen_on is judged or selection.holds_validation else chosen_on,
         ),
         "heatmaps": _heatmaps(candidate.scorer, scan, groups),
-        "unreadable": _unreadable([*selection.unreadable, *scan.unreadable]),
+        "unreadable": {
+            "side": selection.unreadable_side,
+            **_unreadable([*selection.unreadable, *scan.unreadable]),
+        },
     }
     return {
         **_about(candidate, dataset, selection.side),
-        "warnings": [*selection.warnings, *_warnings(figures)],
+        "warnings": [
+            *selection.warnings,
+            *_data_warnings(candidate, dataset, scan.samples),
+            *_warnings(figures),
+        ],
         **figures,
     }
 
@@ -129,15 +136,6 @@ def _score(scorer: Scorer, scan: Scan) -> Scored:
     return Scored(labels, scorer.logits(scan.squares))
 
 
-def _check_classes(labels: NDArray[np.float32], side: str) -> None:
-    positive = int(labels.sum())
-    if positive in (0, len(labels)):
-        raise DataError(
-            f"{positive} of {len(labels)} X-rays ({side}) are positive; to measure anything, both classes "
-            "are needed. Choose another --side or other data."
-        )
-
-
 def _groups(selection: Selection, scan: Scan) -> NDArray[np.int64]:
     if selection.groups:
         return np.array([selection.groups[sample.image_id] for sample in scan.samples], np.int64)
@@ -145,26 +143,30 @@ def _groups(selection: Selection, scan: Scan) -> NDArray[np.int64]:
 
 
 def _validation(candidate: Candidate, selection: Selection, judged: Scored) -> Scored | None:
-    """Return the scores on which a threshold or a calibration may be chosen, if there are any."""
+    """Return the scores on which a threshold or a calibration may be chosen; they are of both classes."""
     if candidate.validation is not None:
         return candidate.validation
-    if selection.own_validation:
+    if len({sample.fractured for sample in selection.own_validation}) == 2:
         return _score(candidate.scorer, scan_samples(selection.own_validation, candidate.scorer.size_px))
     return judged if selection.side == splits.VALIDATION else None
 
 
 def _operating_point(
-    candidate: Candidate, chosen_on: Scored | None, sensitivity: float | None
+    candidate: Candidate, chosen_on: Scored | None, sensitivity: float | None, judged: Scored
 ) -> dict[str, Any] | None:
     if sensitivity is None and candidate.threshold is not None:
-        source = "stored with the model, which chose it on its validation X-rays"
-        return {"threshold": candidate.threshold, "target_sensitivity": None, "source": source}
+        return {
+            "threshold": candidate.threshold,
+            "target_sensitivity": candidate.target_sensitivity,
+            "source": "stored with the model, which chose it on its validation X-rays",
+            "chosen_here": False,
+        }
     if chosen_on is None:
         if sensitivity is None:
             return None
         raise DataError(
-            "--sensitivity chooses the threshold on validation X-rays, and there are none here. Judge a "
-            "run, or data with a validation side."
+            "--sensitivity chooses the threshold on validation X-rays of both classes, and there are none "
+            "here. Judge a run, or data with a validation side."
         )
     target = TARGET_SENSITIVITY if sensitivity is None else sensitivity
     labels, probabilities = chosen_on.labels, metrics.to_probability(chosen_on.logits)
@@ -172,6 +174,7 @@ def _operating_point(
         "threshold": metrics.choose_threshold(labels, probabilities, target),
         "target_sensitivity": target,
         "source": f"chosen now on {len(labels)} validation X-rays for a sensitivity of {target:g}",
+        "chosen_here": chosen_on is judged,
     }
 
 
@@ -223,17 +226,39 @@ def _unreadable(files: Sequence[tuple[Sample, str]]) -> dict[str, Any]:
         "positive": sum(sample.fractured for sample, _ in files),
         "normal": sum(not sample.fractured for sample, _ in files),
         "files": [
-            {"image_id": sample.image_id, "positive": sample.fractured, "reason": why}
+            # what follows the first sentence tells the clinic's staff what to do
+            {"image_id": sample.image_id, "positive": sample.fractured, "reason": why.partition(". ")[0]}
             for sample, why in files
         ],
     }
 
 
+def _data_warnings(candidate: Candidate, dataset: Dataset, samples: Sequence[Sample]) -> list[str]:
+    """Tell what the data lack to judge the model by them."""
+    warnings = []
+    if candidate.finding and candidate.finding != dataset.positive:
+        warnings.append(
+            f"Positive meant {candidate.finding} where the model was trained, but {dataset.positive} here: "
+            "the model is judged on a question that it did not learn."
+        )
+    if any(not sample.patient and sample.number is None for sample in samples):
+        warnings.append(
+            "The patients are not known: where several X-rays are of one patient, the intervals are too "
+            "narrow."
+        )
+    return warnings
+
+
 def _warnings(figures: dict[str, Any]) -> list[str]:
     """Tell what the figures themselves say against believing them."""
     warnings = []
-    if figures["operating_point"] is None:
+    point = figures["operating_point"]
+    if point is None:
         warnings.append("The model brings no threshold, so answers are judged at 0.5 only.")
+    elif point["chosen_here"]:
+        warnings.append(
+            "The threshold was chosen on these very X-rays, so sensitivity and specificity are too good."
+        )
     groups = figures["images"]["groups"]
     if groups < FEW_GROUPS:
         warnings.append(
@@ -241,9 +266,12 @@ def _warnings(figures: dict[str, Any]) -> list[str]:
         )
     unreadable = figures["unreadable"]
     if unreadable["files"]:
+        where = (
+            "in the whole data set" if unreadable["side"] == ALL else f"on the {unreadable['side']} side"
+        )
         warnings.append(
             f"Files that cannot be read are not judged: {unreadable['positive']} positive, "
-            f"{unreadable['normal']} normal."
+            f"{unreadable['normal']} normal {where}."
         )
     check = figures["heatmaps"]["randomisation"]
     if check and (check["stages"][-1]["median_correlation"] or 0) > ALIKE:
@@ -269,7 +297,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--split", type=Path, help="split.csv of the run that a bundle was made from")
     parser.add_argument(
-        "--sensitivity", type=number(0, 1), help="choose the threshold for it, on validation X-rays"
+        "--sensitivity", type=above_0_to_1, help="choose the threshold for it, on validation X-rays"
     )
     parser.add_argument("--architecture", choices=list(BACKBONES), help="of a weights file")
     add_option(parser, "image_size", type=image_size, help="of a weights file")
@@ -291,7 +319,7 @@ def _run(options: argparse.Namespace) -> None:
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError from error
     side = evaluation["side"]
-    out_dir = options.out or _default_dir(options.model, candidate, dataset, side)
+    out_dir = options.out or _default_dir(options, candidate, dataset, side)
     out_dir.mkdir(parents=True, exist_ok=True)
     rundir.write_json(out_dir / f"evaluation_{side}.json", evaluation)
     write_evaluation_report(out_dir / f"evaluation_{side}.html", evaluation)
@@ -300,11 +328,16 @@ def _run(options: argparse.Namespace) -> None:
     logger.info("The report is %s.", out_dir / f"evaluation_{side}.html")
 
 
-def _default_dir(path: Path, candidate: Candidate, dataset: Dataset, side: str) -> Path:
+def _default_dir(options: argparse.Namespace, candidate: Candidate, dataset: Dataset, side: str) -> Path:
+    """Return a folder of its own for each model, state of the data, side and wanted sensitivity."""
+    judged = f"{dataset.name}-{dataset.sha256[:8]}-{side}"
+    if options.sensitivity is not None:
+        judged += f"-sensitivity-{options.sensitivity:g}"
     if candidate.kind == "run":
-        run_dir = path if path.is_dir() else path.parent
-        return run_dir / f"evaluation-{dataset.name}-{side}"
-    return Path("evaluations") / f"{date.today():%Y-%m-%d}-{candidate.name}"
+        run_dir = options.model if options.model.is_dir() else options.model.parent
+        return Path(run_dir / f"evaluation-{judged}")
+    model = f"{candidate.name}-{candidate.sha256[:8]}"
+    return Path("evaluations") / f"{date.today():%Y-%m-%d}-{model}-{judged}"
 
 
 if __name__ == "__main__":

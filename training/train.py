@@ -36,6 +36,7 @@ from training.datasets import read_dataset
 from training.evaluation import metrics
 from training.evaluation.assessment import evaluate_scores
 from training.evaluation.explain import judge_heatmaps
+from training.evaluation.report import estimate_text
 from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.fit import fit
 from training.keeper import best_epoch
@@ -201,7 +202,7 @@ def _check_batch(batch_size: int, samples: int, replicas: int) -> None:
 
 def _log_evaluation(evaluation: dict[str, Any], run_dir: Path) -> None:
     area, point, pointing = (evaluation[key] for key in ("auroc", "operating_point", "pointing_game"))
-    logger.info("Validation AUROC %.3f (%.3f to %.3f).", area["value"], area["low"], area["high"])
+    logger.info("Validation AUROC %s.", estimate_text(area))
     logger.info(
         "Threshold %.4f: sensitivity %.3f, specificity %.3f.",
         point["threshold"],

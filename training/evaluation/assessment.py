@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from training.evaluation import metrics
-from training.evaluation.metrics import Labels, Scored, Scores
+from training.evaluation.metrics import Estimate, Labels, Scored, Scores
 from training.samples import Sample
 
 TARGET_SENSITIVITY = 0.90
 OPERATING, HALF = "operating threshold", "one half"
 # With fewer X-rays of a class, a figure says little.
 FEW = 10
+# With fewer groups, bootstrap intervals over them are too narrow.
+# Source: Cameron & Miller, A practitioner's guide to cluster-robust inference, 2015, section VI.
+FEW_GROUPS = 20
 _CURVE_POINTS = 400
 _DECISION_THRESHOLDS = np.arange(1, 81) / 100
 
@@ -32,7 +35,7 @@ def evaluate_scores(labels: Labels, probabilities: Scores, groups: NDArray[np.in
 
     Returns:
         A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
-        each with a 95 % interval.
+        each with a 95 % interval, null where the bootstrap gives none.
     """
     threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
     answered = metrics.bootstrap(metrics.answers(labels, probabilities >= threshold), groups)
@@ -64,17 +67,14 @@ def assess(
     Returns:
         A JSON object: counts; AUROC, average precision, Brier score and calibration error; and for the
         operating threshold and for 0.5 the confusion matrix and what follows from it. Each figure is an
-        object of value, low and high, null where it has no value.
+        object of value, low and high, null where it has no value or no interval.
     """
     thresholds = {OPERATING: threshold, HALF: 0.5}
-    whole = {
-        **metrics.bootstrap(metrics.ranking(labels, probabilities), groups),
-        **metrics.bootstrap(metrics.reliability(labels, probabilities), groups),
-    }
-    figures = ("auroc", "average_precision", "brier", "calibration_error")
+    ranked = metrics.bootstrap(metrics.ranking(labels, probabilities), groups)
     return {
         **_counts(labels, groups),
-        **{name: asdict(whole[name]) for name in figures},
+        **{name: asdict(estimate) for name, estimate in ranked.items()},
+        **_calibration_figures(labels, probabilities, groups),
         "answers": [
             {"at": name, "threshold": at, **_answers(labels, probabilities >= at, groups)}
             for name, at in thresholds.items()
@@ -123,7 +123,7 @@ def assess_parts(
                 "auroc": asdict(ranked["auroc"]),
                 "sensitivity": asdict(answered["sensitivity"]),
                 "specificity": asdict(answered["specificity"]),
-                "remark": _remark(own),
+                "remark": _remark(own, groups[chosen]),
             }
         )
     return rows
@@ -202,8 +202,9 @@ def assess_calibration(
 def _calibration_figures(
     labels: Labels, probabilities: Scores, groups: NDArray[np.int64]
 ) -> dict[str, Mapping[str, float | None]]:
+    error = Estimate(metrics.calibration_error(labels, probabilities), None, None)
     measured = metrics.bootstrap(metrics.reliability(labels, probabilities), groups)
-    return {name: asdict(measured[name]) for name in ("calibration_error", "brier")}
+    return {"brier": asdict(measured["brier"]), "calibration_error": asdict(error)}
 
 
 def _answers(labels: Labels, flagged: NDArray[np.bool_], groups: NDArray[np.int64]) -> dict[str, Any]:
@@ -219,11 +220,13 @@ def _counts(labels: Labels, groups: NDArray[np.int64]) -> dict[str, int]:
     return {"samples": len(labels), "positive": int(labels.sum()), "groups": len(np.unique(groups))}
 
 
-def _remark(labels: Labels) -> str:
+def _remark(labels: Labels, groups: NDArray[np.int64]) -> str:
     rarer = int(min(labels.sum(), len(labels) - labels.sum()))
     if rarer == 0:
         return "one class only"
-    return f"only {rarer} of one class" if rarer < FEW else ""
+    if rarer < FEW:
+        return f"only {rarer} of one class"
+    return "few groups" if len(np.unique(groups)) < FEW_GROUPS else ""
 
 
 def _thinned(curve: NDArray[np.float64]) -> list[float]:

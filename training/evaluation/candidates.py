@@ -29,9 +29,10 @@ class Candidate:
     """A model to be judged; what is not known about its training stays empty.
 
     `kind` is "run", "bundle", "model file" or "weights file"; `sha256` tells the file, or the bundle's
-    manifest. `trained_on` is the SHA-256 of the data set it was trained on, `threshold` the probability
-    from which it reports a finding. `split` is the run's `split.csv`, `validation` the scores that its
-    calibration and threshold were chosen on.
+    manifest. `trained_on` is the SHA-256 of the data set it was trained on, `finding` what it was trained
+    to find. `threshold` is the probability from which it reports that, chosen for `target_sensitivity`.
+    `split` is the run's `split.csv`, `validation` the scores that its calibration and threshold were
+    chosen on.
     """
 
     name: str
@@ -39,7 +40,9 @@ class Candidate:
     sha256: str
     scorer: Scorer
     trained_on: str = ""
+    finding: str = ""
     threshold: float | None = None
+    target_sensitivity: float | None = None
     split: Path | None = None
     validation: Scored | None = None
 
@@ -90,19 +93,23 @@ def _weights_file(path: Path, architecture: str | None, size_px: int | None, bat
 def _bundle(bundle_dir: Path) -> Candidate:
     bundle = load_bundle(bundle_dir)
     manifest = (bundle_dir / MANIFEST).read_bytes()
-    settings = json.loads(manifest)["training"].get("settings", {})
+    content = json.loads(manifest)
+    training = content["training"]
+    settings = training.get("settings")
     return Candidate(
         name=bundle.manifest.name,
         kind="bundle",
         sha256=sha256_of(manifest),
         scorer=BundleScorer(bundle),
-        trained_on=str(settings.get("dataset_sha256", "")),
+        trained_on=str(settings.get("dataset_sha256", "")) if isinstance(settings, dict) else "",
+        finding=training["dataset"].get("finding", ""),
         threshold=bundle.manifest.threshold,
+        target_sensitivity=content["operating_point"].get("target_sensitivity"),
     )
 
 
 def _model_file(path: Path, batch_size: int) -> Candidate:
-    if (path.parent / rundir.CONFIG).is_file():
+    if path.name == rundir.BEST_MODEL and (path.parent / rundir.CONFIG).is_file():
         return _run(path, batch_size)
     scorer = KerasScorer(read_model(path), batch_size)
     return Candidate(path.name, "model file", sha256_of(path.read_bytes()), scorer)
@@ -114,9 +121,11 @@ def _run(path: Path, batch_size: int) -> Candidate:
         raise RunError(f"{run_dir} is not a finished run. Repeat the training command to finish it.")
     scorer = KerasScorer(read_model(path), batch_size)
     try:
-        config, evaluation = (
-            json.loads((run_dir / name).read_bytes()) for name in (rundir.CONFIG, rundir.EVALUATION)
+        config, provenance, evaluation = (
+            json.loads((run_dir / name).read_bytes())
+            for name in (rundir.CONFIG, rundir.PROVENANCE, rundir.EVALUATION)
         )
+        point = evaluation["operating_point"]
         rows = rundir.read_csv(run_dir / rundir.PREDICTIONS)
         return Candidate(
             name=run_dir.resolve().name,
@@ -124,14 +133,16 @@ def _run(path: Path, batch_size: int) -> Candidate:
             sha256=sha256_of(path.read_bytes()),
             scorer=scorer,
             trained_on=config["dataset_sha256"],
-            threshold=float(evaluation["operating_point"]["threshold"]),
+            finding=provenance["dataset"].get("finding", ""),
+            threshold=float(point["threshold"]),
+            target_sensitivity=float(point["target_sensitivity"]),
             split=run_dir / rundir.SPLIT,
             validation=Scored(
                 np.array([row["fractured"] for row in rows], np.float32),
                 np.array([row["logit"] for row in rows], np.float64),
             ),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{run_dir} is not as training writes it ({error!r}). Train again in a new directory."
         ) from error

@@ -19,7 +19,7 @@ from training.evaluation.scorers import KerasScorer, Scorer
 from training.samples import Box, Sample
 from training.scan import Squares
 
-SHUFFLES = 5
+SHUFFLES = 20
 _HALF_OF_PEAK = 0.5
 
 
@@ -130,9 +130,10 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
         squares: Like uint8 (N, S, S).
 
     Returns:
-        A JSON object: the number of samples and shuffles, and for each stage the median of Spearman's
-        rank correlation with the model's own maps, over all shuffles and samples where both maps show
-        something; `compared` counts these, and the median is null where there are none.
+        A JSON object: the number of samples, and for each stage `shuffles` and, over these,
+        `median_correlation`, `low` and `high`. A shuffle's correlation is the median over the samples of
+        Spearman's rank correlation with the model's own maps; a shuffle after which no map shows anything
+        does not count, and all three are null where none counts.
 
     Source:
         Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, section 3.
@@ -142,27 +143,27 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
     forgetful = KerasScorer(copy, scorer.batch_size)
     features = [layer.name for layer in copy.layers].index("features")
     stages = {
-        "nothing": [],
         "head": copy.layers[features + 1 :],
         "head and last features": [copy.layers[features]],
         "everything": copy.layers[:features],
     }
-    correlations: dict[str, list[float]] = {stage: [] for stage in stages}
+    correlations = {"nothing": _correlation(own, scorer.heatmaps(squares)), **{name: [] for name in stages}}
     for seed in range(SHUFFLES):
         generator = np.random.default_rng(seed)
         copy.set_weights(scorer.model.get_weights())
         for stage, layers in stages.items():
             for layer in layers:
                 layer.set_weights([_shuffled(weight, generator) for weight in layer.get_weights()])
-            correlations[stage] += _correlations(own, forgetful.heatmaps(squares))
+            correlations[stage] += _correlation(own, forgetful.heatmaps(squares))
     return {
         "samples": len(squares),
-        "shuffles": SHUFFLES,
         "stages": [
             {
                 "shuffled": stage,
-                "compared": len(values),
+                "shuffles": len(values),
                 "median_correlation": float(np.median(values)) if values else None,
+                "low": min(values, default=None),
+                "high": max(values, default=None),
             }
             for stage, values in correlations.items()
         ],
@@ -190,10 +191,11 @@ def _shuffled(weight: NDArray[np.float32], generator: np.random.Generator) -> ND
     return generator.permutation(weight.ravel()).reshape(weight.shape)
 
 
-def _correlations(own: NDArray[np.float32], others: NDArray[np.float32]) -> list[float]:
-    """Return the rank correlation of each pair of maps that both vary; a flat map has no ranks."""
-    return [
-        float(spearmanr(map_, other, axis=None).statistic)
+def _correlation(own: NDArray[np.float32], others: NDArray[np.float32]) -> list[float]:
+    """Return the median rank correlation of the maps that both vary, if any; a flat map has no ranks."""
+    found = [
+        spearmanr(map_, other, axis=None).statistic
         for map_, other in zip(own, others, strict=True)
         if np.ptp(map_) and np.ptp(other)
     ]
+    return [float(np.median(found))] if found else []

@@ -129,7 +129,8 @@ def bootstrap(measure: Measure, groups: NDArray[np.int64], seed: int = 0) -> dic
 
     Samples of one group are not independent, so groups are drawn with replacement, not samples. The
     same groups and seed give the same rounds. A round in which a measure has no value, since a class is
-    missing, does not count for it; an interval needs two groups and values in half of the rounds.
+    missing, does not count for it; an interval needs two groups, values in half of the rounds, and some
+    difference between them: where every answer is right, the rounds cannot tell how sure that is.
 
     Args:
         measure: What to measure.
@@ -219,13 +220,11 @@ def reliability(labels: Labels, probabilities: Scores) -> Measure:
         probabilities: float64 (N,), 0..1.
 
     Returns:
-        A measure of `brier`, the mean squared error; `calibration_error`, the expected calibration error
-        over `BINS` bins of equal mass; and `observed 0`, `observed 1`, ..., the share of the positive in
-        each bin, in the order of `equal_mass_bins`.
+        A measure of `brier`, the mean squared error, and of `observed 0`, `observed 1`, ..., the share of
+        the positive in each bin, in the order of `equal_mass_bins`.
 
     Source:
-        Brier, Verification of forecasts expressed in terms of probability, 1950; Nixon et al., Measuring
-        calibration in deep learning, 2019, section 3, for the bins.
+        Brier, Verification of forecasts expressed in terms of probability, 1950.
     """
     bins = equal_mass_bins(probabilities)
     member = np.zeros((len(labels), len(bins)))
@@ -233,22 +232,43 @@ def reliability(labels: Labels, probabilities: Scores) -> Measure:
         member[samples, index] = 1
 
     def measure(weights: Weights) -> dict[str, Values]:
-        total = weights.sum(axis=1)
-        gaps = weights @ (member * (labels - probabilities)[:, np.newaxis])
         observed = _ratio(weights @ (member * labels[:, np.newaxis]), weights @ member)
         return {
-            "brier": _ratio(weights @ (labels - probabilities) ** 2, total),
-            "calibration_error": _ratio(np.abs(gaps).sum(axis=1), total),
+            "brier": _ratio(weights @ (labels - probabilities) ** 2, weights.sum(axis=1)),
             **{f"observed {index}": observed[:, index] for index in range(len(bins))},
         }
 
     return measure
 
 
+def calibration_error(labels: Labels, probabilities: Scores) -> float:
+    """Return the expected calibration error: the mean gap between probability and observed share.
+
+    It has no interval: chance alone makes gaps, so bootstrap rounds show greater ones than the samples.
+
+    Args:
+        labels: float32 (N,), 0 or 1.
+        probabilities: float64 (N,), 0..1.
+
+    Returns:
+        The error over `BINS` bins of equal mass, 0..1.
+
+    Source:
+        Nixon et al., Measuring calibration in deep learning, 2019, section 3.
+    """
+    gaps = [np.abs((labels - probabilities)[samples].sum()) for samples in equal_mass_bins(probabilities)]
+    return float(np.sum(gaps) / len(labels))
+
+
 def equal_mass_bins(probabilities: Scores) -> list[NDArray[np.int64]]:
-    """Sort samples into up to `BINS` bins of nearly equal size, from low to high; indices (n,) each."""
+    """Sort samples into up to `BINS` bins of nearly equal size, from low to high; indices (n,) each.
+
+    Equal probabilities share a bin, so that the bins do not depend on the order of the samples.
+    """
     order = np.argsort(probabilities, kind="stable")
-    return [samples for samples in np.array_split(order, BINS) if samples.size]
+    ends_of_equal = np.append(np.flatnonzero(np.diff(probabilities[order])) + 1, len(order))
+    ends = np.cumsum([len(part) for part in np.array_split(order, BINS)])
+    return np.split(order, np.unique(ends_of_equal[np.searchsorted(ends_of_equal, ends)])[:-1])
 
 
 def shares(**facts: NDArray[np.float64]) -> Measure:
@@ -350,7 +370,7 @@ def choose_threshold(labels: Labels, scores: Scores, target_sensitivity: float) 
     It lies halfway to the next lower score, so that rounding in another runtime flips no answer.
 
     Args:
-        labels: float32 (N,), 0 or 1.
+        labels: float32 (N,), 0 or 1, both present.
         scores: float64 (N,), flagged when at or above the threshold.
         target_sensitivity: 0..1.
 
@@ -358,7 +378,8 @@ def choose_threshold(labels: Labels, scores: Scores, target_sensitivity: float) 
         The threshold.
     """
     fractured = np.sort(scores[labels == 1])[::-1]
-    last_flagged = fractured[int(np.ceil(target_sensitivity * len(fractured))) - 1]
+    needed = int(np.ceil(target_sensitivity * len(fractured) - 1e-9))  # 0.55 * 100 is above 55
+    last_flagged = fractured[needed - 1]
     below = scores[scores < last_flagged]
     return float((last_flagged + below.max()) / 2) if below.size else float(last_flagged)
 
@@ -385,7 +406,7 @@ def _estimate(value: float, rounds: Values) -> Estimate:
         return Estimate(value, None, None)
     tail = 100 * (1 - CONFIDENCE_LEVEL) / 2
     low, high = np.percentile(valid, (tail, 100 - tail))
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, float(low), float(high)) if low < high else Estimate(value, None, None)
 
 
 def _ratio(part: Values, whole: Values) -> Values:

@@ -68,7 +68,7 @@ def parts_plot(parts: Sequence[Mapping[str, Any]]) -> Plot:
             axes.plot([area["low"], area["high"]], [row, row], color=BLUE, linewidth=2)
         axes.plot(area["value"], row, "o", color=BLUE)
     names = [f"{part['name']} ({part['positive']} of {part['samples']})" for part in measured]
-    axes.set_yticks(range(len(measured)), names)
+    axes.set_yticks(range(len(measured)), names, parse_math=False)
     axes.axvline(0.5, color=GREY, linestyle=":")
     axes.set_ylim(-0.6, len(measured) - 0.4)
     axes.set_xlim(right=1.02)
@@ -98,7 +98,8 @@ def reliability_plot(calibration: Mapping[str, Any]) -> Plot:
     _square(axes)
     return Plot(
         figure,
-        f"{len(bins)} bins of equal size. On the dotted line, probabilities can be taken at their word.",
+        f"{len(bins)} bins of nearly equal size. On the dotted line, probabilities can be taken at their "
+        "word.",
     )
 
 
@@ -124,10 +125,16 @@ def decision_plot(evaluation: Mapping[str, Any]) -> Plot:
 
 def randomisation_plot(check: Mapping[str, Any]) -> Plot:
     """Draw how alike heat maps stay while the model forgets."""
-    stages = check["stages"]
+    stages = [stage for stage in check["stages"] if stage["shuffles"]]
     figure, axes = new_axes("Do the maps depend on the model?", "shuffled weights", "rank correlation")
-    values = [stage["median_correlation"] or 0.0 for stage in stages]
-    axes.bar(range(len(stages)), values, color=[GREY, GREEN, GREEN, GREEN], width=0.6)
+    values = [stage["median_correlation"] for stage in stages]
+    axes.bar(range(len(stages)), values, color=GREEN, width=0.6)
+    axes.vlines(
+        range(len(stages)),
+        [stage["low"] for stage in stages],
+        [stage["high"] for stage in stages],
+        color=GREY,
+    )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(
         range(len(stages)), [stage["shuffled"].replace("head and ", "head and\n") for stage in stages]
@@ -135,8 +142,9 @@ def randomisation_plot(check: Mapping[str, Any]) -> Plot:
     axes.set_ylim(-1, 1.05)
     return Plot(
         figure,
-        f"Median rank correlation with the model's own maps on {check['samples']} X-rays, over "
-        f"{check['shuffles']} shuffles. It should fall from 1 towards 0.",
+        f"Rank correlation with the model's own maps on {check['samples']} X-rays: the median of the "
+        "shuffles, and their range as a line. It should fall from 1 towards 0. A stage that leaves no map "
+        "is not drawn.",
     )
 
 

@@ -49,8 +49,11 @@ def summary_lines(evaluation: Evaluation) -> list[str]:
     for answer in images["answers"]:
         rows.append((f"{answer['at']} ({answer['threshold']:.4g})", ""))
         rows += [(f"  {name}", estimate_text(answer[key])) for key, name in _ANSWERS.items()]
-    if evaluation["studies"]:
-        kappa = evaluation["studies"]["assessment"]["answers"][-1]["kappa"]
+    studies = evaluation["studies"]
+    if studies and studies["mura"]:
+        rows.append(("Cohen's kappa by MURA's rule", estimate_text(studies["mura"][-1]["kappa"])))
+    elif studies:
+        kappa = studies["assessment"]["answers"][-1]["kappa"]
         rows.append(("Cohen's kappa by study, at 0.5", estimate_text(kappa)))
     boxes = evaluation["heatmaps"]["boxes"]
     if boxes:
@@ -61,12 +64,11 @@ def summary_lines(evaluation: Evaluation) -> list[str]:
 
 
 def estimate_text(estimate: Mapping[str, float | None]) -> str:
-    """Return a value with its 95 % interval as text; without one where the rounds have no spread."""
+    """Return a value with its 95 % interval as text."""
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     if value is None:
         return _NO_VALUE
-    spread = low is not None and high is not None and low < high
-    return f"{value:.3f} ({low:.3f} to {high:.3f})" if spread else f"{value:.3f}"
+    return f"{value:.3f} (no interval)" if low is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _sections(evaluation: Evaluation) -> Iterator[Section]:
@@ -104,6 +106,11 @@ def _summary(evaluation: Evaluation) -> Section:
     ]
     if point:
         text.append(f"The operating threshold is {point['threshold']:.4g}, {point['source']}.")
+    text.append(
+        f"{100 * images['positive'] / images['samples']:.1f} % of these X-rays are positive. Average "
+        "precision, precision, accuracy, F1, kappa, Brier score, calibration and net benefit hold for that "
+        "share only."
+    )
     answers = images["answers"]
     return Section(
         "Summary",
@@ -131,7 +138,7 @@ def _summary(evaluation: Evaluation) -> Section:
 def _confusion(answer: Mapping[str, Any], positive: str) -> Table:
     counts = answer["confusion"]
     return Table(
-        f"Confusion matrix at the {answer['at']} ({answer['threshold']:.4g})",
+        f"Confusion matrix at {answer['threshold']:.4g} ({answer['at']})",
         ["", "flagged", "not flagged"],
         [
             [_WITH[positive], str(counts["true_positive"]), str(counts["false_negative"])],
@@ -147,13 +154,14 @@ def _parts(evaluation: Evaluation) -> Section:
             f"{part['name']} ({part['remark']})" if part["remark"] else part["name"],
             str(part["samples"]),
             str(part["positive"]),
+            str(part["groups"]),
             estimate_text(part["auroc"]),
             estimate_text(part["sensitivity"]),
             estimate_text(part["specificity"]),
         ]
         for part in evaluation["parts"]
     ]
-    columns = ["", "X-rays", "positive", "AUROC", "sensitivity", "specificity"]
+    columns = ["", "X-rays", "positive", "groups", "AUROC", "sensitivity", "specificity"]
     text = ["An X-ray that shows several parts counts for each."]
     if any("hardware" in part["name"] for part in evaluation["parts"]):
         text.append(
@@ -180,7 +188,10 @@ def _studies(evaluation: Evaluation) -> Section:
             [[name, *(estimate_text(answer[key]) for answer in answers)] for key, name in _ANSWERS.items()],
         )
     ]
-    text = ["The probability of a study is the mean of its views' probabilities."]
+    text = [
+        "The probability of a study is the mean of its views' probabilities. The operating threshold was "
+        "chosen for single views, so studies answered at it may reach another sensitivity."
+    ]
     if studies["mura"]:
         text.append(
             "MURA's paper (Rajpurkar et al., arXiv 1712.06957, table 2) calls a study abnormal when its "
@@ -244,11 +255,15 @@ def _heatmaps(evaluation: Evaluation) -> Section:
         tables.append(Table(caption, ["measure", "value with 95 % interval"], rows))
     if check:
         rows = [
-            [stage["shuffled"], str(stage["compared"]), _number(stage["median_correlation"])]
+            [stage["shuffled"], str(stage["shuffles"]), _correlation_text(stage)]
             for stage in check["stages"]
         ]
-        caption = "Weight randomisation (Adebayo et al., 2018); nothing shuffled is the control"
-        tables.append(Table(caption, ["shuffled weights", "maps compared", "rank correlation"], rows))
+        caption = (
+            f"Weight randomisation (Adebayo et al., 2018) on {check['samples']} X-rays; nothing shuffled "
+            "is the control"
+        )
+        columns = ["shuffled weights", "shuffles", "rank correlation (lowest to highest)"]
+        tables.append(Table(caption, columns, rows))
     return Section(
         "Do heat maps show where?",
         heatmaps["remarks"],
@@ -275,10 +290,11 @@ def _method(evaluation: Evaluation) -> Section:
         [
             f"The intervals hold the middle 95 % of {BOOTSTRAP_ROUNDS:,} bootstrap rounds. Each round "
             "draws whole groups (patients, where they are known): X-rays of one group are not independent. "
-            "Where no round differs, as when every answer is right, there is no interval to give.",
+            "Where the rounds do not differ, as when every answer is right, there is no interval to give.",
             "An X-ray is flagged when its probability is at the threshold or above. The calibration error "
-            f"is the mean gap between probability and observed share over {BINS} bins of equal size; "
-            "chance adds to it, so its intervals lie too high.",
+            f"is the mean gap between probability and observed share over {BINS} bins of nearly equal "
+            "size. It has no interval: chance alone makes gaps, so bootstrap rounds show greater ones than "
+            "these X-rays do.",
             *evaluation["data"]["remarks"],
         ],
     )
@@ -296,14 +312,15 @@ def _unreadable_text(unreadable: Mapping[str, Any]) -> str:
     if not unreadable["files"]:
         return "Every file could be read."
     return (
-        f"Files that cannot be read: {unreadable['positive']} labelled positive, {unreadable['normal']} "
-        "labelled normal. The clinic's app refuses them too."
+        f"Files that cannot be read ({_side(unreadable)}): {unreadable['positive']} labelled positive, "
+        f"{unreadable['normal']} labelled normal. The clinic's app refuses them too."
     )
 
 
-def _side(evaluation: Evaluation) -> str:
-    return "all X-rays" if evaluation["side"] == "all" else f"{evaluation['side']} side"
+def _side(told: Mapping[str, Any]) -> str:
+    return "all X-rays" if told["side"] == "all" else f"{told['side']} side"
 
 
-def _number(value: float | None) -> str:
-    return _NO_VALUE if value is None else f"{value:.3f}"
+def _correlation_text(stage: Mapping[str, Any]) -> str:
+    median, low, high = stage["median_correlation"], stage["low"], stage["high"]
+    return _NO_VALUE if median is None else f"{median:.2f} ({low:.2f} to {high:.2f})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from edge_app.preprocess import to_tensor
 from training.architectures import build_model
 from training.evaluation.metrics import Calibration
 from training.scan import Squares
+from training.weights import UNREADABLE_WEIGHTS
 
 BATCH_SIZE = 32
 
@@ -156,12 +156,16 @@ def read_model(path: Path) -> keras.Model:
         The model.
 
     Raises:
-        RunError: the file cannot be read, or holds code.
+        RunError: the file cannot be read, holds code, or its model takes no grey pictures.
     """
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        model = keras.saving.load_model(path, compile=False)
+        _, _, _, channels = model.input_shape
+        if channels != 1:
+            raise ValueError(f"expected pictures of 1 channel, got {channels}")
+    except (*UNREADABLE_WEIGHTS, AttributeError) as error:
         raise RunError(f"{path} cannot be read as a model that python -m training.train wrote.") from error
+    return model
 
 
 def read_weights(path: Path, architecture: str, size_px: int) -> keras.Model:
@@ -184,7 +188,7 @@ def read_weights(path: Path, architecture: str, size_px: int) -> keras.Model:
             # Keras only warns where layers keep their random weights.
             warnings.simplefilter("error", UserWarning)
             model.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+    except (*UNREADABLE_WEIGHTS, UserWarning) as error:
         raise WeightsError(
             f"{path} does not hold the weights of {architecture}. Name the --architecture and --image_size "
             "that it was trained with."

@@ -37,13 +37,14 @@ def bars(survey: Survey, members: Mapping[str, Sequence[int]], what: str) -> Plo
     Returns:
         A bar for each name.
     """
-    names = list(members)[::-1]
+    names, rows = list(members)[::-1], range(len(members))
     figure, axes = new_axes(f"X-rays by {what}", "X-rays", "", height_in=1.6 + 0.3 * len(names))
     start = np.zeros(len(names))
     for name, colour, label in _classes(survey):
         counts = np.array([(survey.labels[list(members[row])] == label).sum() for row in names])
-        axes.barh(names, counts, left=start, color=colour, label=name)
+        axes.barh(rows, counts, left=start, color=colour, label=name)
         start += counts
+    axes.set_yticks(rows, names, parse_math=False)
     axes.legend(frameon=False, loc="lower right")
     return Plot(figure, f"Readable X-rays of both classes by {what}.")
 
@@ -153,7 +154,7 @@ def draw_samples(samples: Sequence[Sample]) -> Figure:
         image = decode_image(sample.path.read_bytes())
         height, width = image.shape
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(sample.image_id[-_NAME_LENGTH:], fontsize=6)
+        axes.set_title(sample.image_id[-_NAME_LENGTH:], fontsize=6, parse_math=False)
         for box in sample.boxes:
             corner, size = (box.x * width, box.y * height), (box.width * width, box.height * height)
             axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=VERMILION))
