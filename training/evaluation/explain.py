@@ -109,7 +109,7 @@ def overlap(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
         Intersection over union, 0..1.
     """
     warm = heatmap >= _HALF_OF_PEAK
-    return float((warm & inside).sum() / max(1, (warm | inside).sum()))
+    return float((warm & inside).sum()) / max(1, int((warm | inside).sum()))
 
 
 def energy_inside(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:

@@ -67,7 +67,7 @@ def overview(survey: Survey) -> Section:
         ("Layout", dataset.layout),
         ("X-rays", f"{len(dataset.samples):,}"),
         ("Readable", _part(readable, len(dataset.samples))),
-        (f"Readable with {dataset.positive}", _part(survey.labels.sum(), readable)),
+        (f"Readable with {dataset.positive}", _part(int(survey.labels.sum()), readable)),
         ("Fracture boxes", f"{sum(len(sample.boxes) for sample in dataset.samples):,}"),
         ("Pairs of duplicates", f"{len(survey.pairs):,}"),
         ("Fingerprint (SHA-256)", dataset.sha256),
@@ -213,8 +213,9 @@ def boxes(survey: Survey) -> Section:
         *(f"at --image_size {size}" for size in _INPUT_SIZES_PX),
     )
     boxed = np.array([bool(sample.boxes) for sample in samples])
+    positives = int(survey.labels.sum())
     text = (
-        f"{_part(boxed[survey.labels == 1].sum(), survey.labels.sum())} of the X-rays with {positive} have "
+        f"{_part(int(boxed[survey.labels == 1].sum()), positives)} of the X-rays with {positive} have "
         f"a box, and {boxed[survey.labels == 0].sum():,} of the normal ones."
     )
     plots = [box_centres(centres), box_lengths(lengths)]
