@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -94,9 +95,9 @@ def bench(data_dir: Path, size_px: int, batch_size: int, images: int, steps: int
         scans = {name: scan_samples(samples, size_px, cache) for name, cache in caches.items()}
         first = scans["no cache"]
         logger.info("%d X-rays at %d px, %d cores", len(first.samples), size_px, os.cpu_count())
-        measures: dict[str, Callable[[], float]] = {"bare": lambda: bare_rate(first, size_px)}
+        measures: dict[str, Callable[[], float]] = {"bare": partial(bare_rate, first, size_px)}
         for name, scan in scans.items():
-            measures[name] = lambda scan=scan: pipeline_rate(scan, batch_size)  # type: ignore[misc]
+            measures[name] = partial(pipeline_rate, scan, batch_size)
         rates: dict[str, list[float]] = {name: [] for name in measures}
         for _ in range(ROUNDS):
             for name, measure in measures.items():

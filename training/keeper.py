@@ -35,7 +35,7 @@ class Keeper:
         self._last = rundir.read_state(self._path)
         self.epochs_done = int(self._last["epochs_done"]) if self._last else 0
         rows = rundir.read_csv(run_dir / rundir.HISTORY) if self.epochs_done else []
-        self.history: list[dict[str, Any]] = list(rows[: self.epochs_done])
+        self.history: History = list(rows[: self.epochs_done])
 
     def restore_weights(self, variables: Iterable[Any]) -> None:
         """Put the last state back into a model's variables, in their order."""

@@ -266,7 +266,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _cache(text: str) -> Cache:
-    return text if text in ("memory", "none") else Path(text)  # type: ignore[return-value]
+    kinds: dict[str, Cache] = {"memory": "memory", "none": "none"}
+    return kinds.get(text, Path(text))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
