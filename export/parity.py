@@ -9,121 +9,212 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from edge_app.bundle import CLASSIFIER, FEATURES, MODEL
 from edge_app.errors import ExportError
+from edge_app.gradcam import METHODS
 from edge_app.inference import open_session
 from edge_app.preprocess import to_square, to_tensor
 from export.drawn import draw_xray
 from export.split import Pair
 
-LOGIT_TOLERANCE = 1e-4
-PROBABILITY_TOLERANCE = 1e-4
-GRADIENT_TOLERANCE = 1e-5
 BATCH_SIZES = (1, 3)
+TOLERANCES: Mapping[str, float] = {
+    "logit": 1e-4,
+    "probability": 1e-4,
+    "whole model's probability": 1e-4,
+    "gradient": 1e-5,
+    "gradient by finite differences": 1e-5,
+    "heat map": 1e-4,
+}
+_STEP = 1e-4  # in 64-bit: far above rounding, far below the distance to most corners of a head
+_CORNER = 1e-3
+_PLACES = 24
 
 Tensors = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference of one tensor over all batches, and what it may be.
+    """The largest difference of one tensor over all batches, where it was, and what it may be.
 
-    The gradient's difference is a fraction of its largest value in the same picture; the others are
-    absolute.
+    A gradient's difference is a fraction of the gradient's largest value for the same picture and class;
+    the others are absolute. `place` names the batch and the index in the tensor.
     """
 
     tensor: str
     value: float
     tolerance: float
+    place: str
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the difference is within its tolerance; no number never is."""
+        return self.value <= self.tolerance
+
+    def is_worse_than(self, other: Difference) -> bool:
+        """Whether the difference is larger than another one; no number is worse than any."""
+        return self.value > other.value or np.isnan(self.value) > np.isnan(other.value)
 
 
-def compare(pair: Pair, features: bytes, classifier: bytes, model: bytes) -> list[Difference]:
-    """Run Keras and ONNX Runtime on drawn pictures and on noise, in batches of one and three.
+def compare(
+    pair: Pair, graphs: Mapping[str, bytes], squares: NDArray[np.uint8] | None = None
+) -> list[Difference]:
+    """Run Keras and ONNX Runtime on drawn pictures, noise and X-rays, in batches of one and three.
+
+    The gradient is compared with TensorFlow's own, and with finite differences of the logit in 64-bit. Heat
+    maps are compared for every method.
 
     Args:
         pair: The Keras model, split.
-        features: The features graph.
-        classifier: The classifier graph.
-        model: The whole graph.
+        graphs: The ONNX graphs by file name.
+        squares: X-rays, uint8 (N, S, S); the first three are used.
 
     Returns:
         One difference a tensor.
 
     Raises:
-        ExportError: a difference exceeds its tolerance.
+        ExportError: a difference exceeds its tolerance; the message tells which, where, and by how much.
     """
-    runtime = _Runtime(features, classifier, model)
-    size_px = pair.features.input_shape[1]
-    worst: dict[str, float] = {}
-    for batch in _batches(size_px):
-        differences = _differences(keras_outputs(pair, batch), runtime.outputs(batch))
-        # numpy's maximum keeps a NaN, which must fail the check
-        worst = {
-            name: float(np.maximum(value, worst.get(name, 0.0))) for name, value in differences.items()
-        }
-    found = [Difference(name, value, _TOLERANCES[name]) for name, value in worst.items()]
+    runtime = _Runtime(graphs)
+    worst: dict[str, Difference] = {}
+    for name, images in _batches(pair.features.input_shape[1], squares).items():
+        received = runtime.outputs(images)
+        errors = _errors(keras_outputs(pair, images), received)
+        errors["gradient by finite differences"] = _slope_errors(pair, received)
+        for tensor, error in errors.items():
+            found = _largest(tensor, error, name)
+            if tensor not in worst or found.is_worse_than(worst[tensor]):
+                worst[tensor] = found
     broken = [
-        f"{difference.tensor} differs by {difference.value:.2g}, allowed is {difference.tolerance:g}"
-        for difference in found
-        if not difference.value <= difference.tolerance
+        f"{each.tensor} differs by {each.value:.2g} at {each.place}, allowed is {each.tolerance:g}"
+        for each in worst.values()
+        if not each.is_allowed
     ]
     if broken:
         raise ExportError(f"ONNX Runtime disagrees with Keras: {'; '.join(broken)}. Nothing was written.")
-    return found
+    return list(worst.values())
 
 
 def keras_outputs(pair: Pair, images: NDArray[np.float32]) -> Tensors:
-    """Compute logit, probability and gradient with Keras' own layers and TensorFlow's own gradients.
+    """Compute everything with Keras' own layers and TensorFlow's own gradients.
 
     Args:
         pair: The Keras model, split.
         images: float32 (N, S, S, 1), 0..255.
 
     Returns:
-        `logit` and `probability` (N, 1), `gradient` (N, h, w, C).
+        `features` (N, h, w, C), `logit` and `probability` (N, K), `gradient` (N, K, h, w, C).
     """
     features = tf.convert_to_tensor(pair.features(images, training=False))
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(features)
         logit = pair.head(features, training=False)
-    gradient = tape.gradient(logit, features)
-    tensors = {"logit": logit, "probability": tf.sigmoid(logit), "gradient": gradient}
+        logits = tf.unstack(logit, axis=1)
+    gradient = tf.stack([tape.gradient(each, features) for each in logits], axis=1)
+    probability = pair.model(images, training=False)
+    tensors = {"features": features, "logit": logit, "probability": probability, "gradient": gradient}
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 class _Runtime:
-    def __init__(self, features: bytes, classifier: bytes, model: bytes) -> None:
+    """The three graphs in ONNX Runtime on the CPU."""
+
+    def __init__(self, graphs: Mapping[str, bytes]) -> None:
         self._features, self._classifier, self._model = (
-            open_session(graph) for graph in (features, classifier, model)
+            open_session(graphs[name]) for name in (FEATURES, CLASSIFIER, MODEL)
         )
 
     def outputs(self, images: NDArray[np.float32]) -> Tensors:
+        """Compute what `keras_outputs` does, and the whole model's probability."""
         (features,) = self._features.run(["features"], {"image": images})
-        names = ["logit", "probability", "gradient"]
-        outputs = self._classifier.run(names, {"features": features})
+        logit, probability, gradient = self._classifier.run(
+            ["logit", "probability", "gradient"], {"features": features}
+        )
         (whole,) = self._model.run(["probability"], {"image": images})
-        return {**dict(zip(names, outputs, strict=True)), "whole model's probability": whole}
+        if gradient.ndim == 4:
+            gradient = gradient[:, np.newaxis]
+        return {
+            "features": features,
+            "logit": logit,
+            "probability": probability,
+            "gradient": gradient,
+            "whole model's probability": whole,
+        }
 
 
-_TOLERANCES: Mapping[str, float] = {
-    "logit": LOGIT_TOLERANCE,
-    "probability": PROBABILITY_TOLERANCE,
-    "gradient": GRADIENT_TOLERANCE,
-    "whole model's probability": PROBABILITY_TOLERANCE,
-}
+def _batches(size_px: int, squares: NDArray[np.uint8] | None) -> dict[str, NDArray[np.float32]]:
+    largest = max(BATCH_SIZES)
+    sources = {
+        "drawn pictures": np.stack(
+            [to_square(draw_xray(seed, fractured=seed == 0), size_px) for seed in range(largest)]
+        ),
+        "noise": np.random.default_rng(0).integers(0, 256, (largest, size_px, size_px), np.uint8),
+    }
+    if squares is not None and len(squares):
+        sources["X-rays"] = squares
+    return {
+        f"{name}, batch of {size}": to_tensor(source[:size])
+        for name, source in sources.items()
+        for size in BATCH_SIZES
+    }
 
 
-def _batches(size_px: int) -> list[NDArray[np.float32]]:
-    generator = np.random.default_rng(0)
-    drawn = [to_square(draw_xray(seed, fractured=seed == 0), size_px) for seed in range(max(BATCH_SIZES))]
-    noise = generator.integers(0, 256, (max(BATCH_SIZES), size_px, size_px), np.uint8)
-    return [to_tensor(np.asarray(source[:size])) for source in (drawn, noise) for size in BATCH_SIZES]
-
-
-def _differences(expected: Tensors, received: Tensors) -> dict[str, float]:
+def _errors(expected: Tensors, received: Tensors) -> dict[str, NDArray[np.float64]]:
+    """Return each tensor's absolute differences; a gradient's as a share of its largest value."""
     expected = {**expected, "whole model's probability": expected["probability"]}
-    differences = {name: float(np.abs(expected[name] - value).max()) for name, value in received.items()}
-    axes = (1, 2, 3)
-    error = np.abs(expected["gradient"] - received["gradient"]).max(axis=axes)
-    largest = np.abs(expected["gradient"]).max(axis=axes)
-    differences["gradient"] = float((error / np.where(largest > 0, largest, 1)).max())
-    return differences
+    names = ("logit", "probability", "whole model's probability")
+    errors = {name: np.abs(expected[name].astype(np.float64) - received[name]) for name in names}
+    gradient = expected["gradient"].astype(np.float64)
+    errors["gradient"] = np.abs(gradient - received["gradient"]) / _peak(gradient, (2, 3, 4))
+    errors["heat map"] = np.abs(_heatmaps(expected) - _heatmaps(received))
+    return errors
+
+
+def _heatmaps(tensors: Tensors) -> NDArray[np.float64]:
+    """Explain each picture by each method and for each class, (N, methods, K, h, w)."""
+    return np.array(
+        [
+            [[method(features, gradient) for gradient in gradients] for method in METHODS.values()]
+            for features, gradients in zip(tensors["features"], tensors["gradient"], strict=True)
+        ],
+        np.float64,
+    )
+
+
+def _slope_errors(pair: Pair, received: Tensors) -> NDArray[np.float64]:
+    """Compare the first picture's gradient with slopes of the logit, at its largest places and at others.
+
+    Where the slopes before and behind a place differ, the head has a corner and no derivative.
+
+    Returns:
+        float64 (K, places), the differences as a share of the gradient's largest value; 0 at corners.
+    """
+    features, gradient = received["features"][0], received["gradient"][0].astype(np.float64)
+    flat = gradient.reshape(pair.classes, -1)
+    places = np.random.default_rng(0).permutation(flat.shape[1])[:_PLACES]
+    places = np.unique([*np.abs(flat).max(axis=0).argsort()[-_PLACES:], *places])
+    moves = np.zeros((len(places), features.size))
+    moves[np.arange(len(places)), places] = _STEP
+    here = features.astype(np.float64).reshape(1, -1)
+    behind, middle, before = (
+        pair.judge(tf.constant(moved.reshape(-1, *features.shape)))[0].numpy().T
+        for moved in (here - moves, here, here + moves)
+    )
+    peak = _peak(gradient, (1, 2, 3)).reshape(-1, 1)
+    is_corner = np.abs(before - 2 * middle + behind) / _STEP > _CORNER * peak
+    if is_corner.all():
+        raise ExportError("The head has no derivative at any place that was tried, so nothing was proven.")
+    slopes = (before - behind) / (2 * _STEP)
+    return np.where(is_corner, 0.0, np.abs(slopes - flat[:, places]) / peak)
+
+
+def _peak(values: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the largest magnitude over axes, kept; 1 where all is zero."""
+    largest = np.abs(values).max(axis=axes, keepdims=True)
+    return np.where(largest == 0, 1.0, largest)
+
+
+def _largest(tensor: str, error: NDArray[np.float64], batch: str) -> Difference:
+    index = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
+    place = f"{[int(each) for each in index]} ({batch})"
+    return Difference(tensor, float(error[index]), TOLERANCES[tensor], place)

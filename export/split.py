@@ -1,179 +1,193 @@
-"""A Keras model cut in two: features, and a classifier whose gradient is made of ONNX operators."""
+"""A Keras model cut in two: features, and a head whose gradient is made of ONNX operators."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import layers
-from numpy.typing import NDArray
 
 from edge_app.errors import ExportError
+from export.heads import called, head_steps
+from export.steps import Step
 
-Step = Callable[[tf.Tensor], tf.Tensor]
+_SIGMOID, _SOFTMAX = keras.activations.sigmoid, keras.activations.softmax
+_SQUASH: dict[Callable[..., tf.Tensor], Callable[[tf.Tensor], tf.Tensor]] = {
+    _SIGMOID: tf.sigmoid,
+    _SOFTMAX: tf.nn.softmax,
+}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A model cut at its last feature map.
+    """A model cut at a feature map.
 
     `features` goes from image (N, S, S, 1) to features (N, h, w, C); `head` from features to the logit
-    (N, 1), as Keras computes it; `steps` is the same head in operations whose gradients ONNX knows.
+    (N, K) of K classes, as Keras computes it; `steps` is the same head with its derivatives; `squash`
+    turns logits into probabilities. `layer` names the layer at which `model` was cut.
     """
 
+    model: keras.Model
     features: keras.Model
     head: keras.Model
     steps: tuple[Step, ...]
+    squash: Callable[[tf.Tensor], tf.Tensor]
+    layer: str
+
+    @property
+    def classes(self) -> int:
+        """The number K of classes that have a logit."""
+        return int(self.head.output_shape[-1])
+
+    def judge(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compute logit (N, K) and probability (N, K) of features (N, h, w, C)."""
+        logit = self._results(features)[-1]
+        return logit, self.squash(logit)
 
     def classify(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Compute logit (N, 1), probability (N, 1), and d logit / d features (N, h, w, C)."""
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            logit = features
-            for step in self.steps:
-                logit = step(logit)
-        return logit, tf.sigmoid(logit), tape.gradient(logit, features)
+        """Compute logit, probability and the gradient d logit / d features.
+
+        Args:
+            features: (N, h, w, C).
+
+        Returns:
+            Logit (N, K), probability (N, K), and the gradient: (N, h, w, C) for one class, else
+            (N, K, h, w, C).
+        """
+        results = self._results(features)
+        logit = results[-1]
+        gradients = []
+        for one in tf.unstack(tf.eye(self.classes, dtype=logit.dtype)):
+            upstream = tf.broadcast_to(one, tf.shape(logit))
+            for step, given, result in reversed(
+                list(zip(self.steps, results[:-1], results[1:], strict=True))
+            ):
+                upstream = step.backward(given, result, upstream)
+            gradients.append(upstream)
+        gradient = gradients[0] if self.classes == 1 else tf.stack(gradients, axis=1)
+        return logit, self.squash(logit), gradient
+
+    def _results(self, features: tf.Tensor) -> list[tf.Tensor]:
+        results = [features]
+        for step in self.steps:
+            results.append(step.forward(results[-1]))
+        return results
 
 
-def split_model(model: keras.Model) -> Pair:
-    """Cut a model where its last feature map is, and make the head's gradient exportable.
-
-    TensorFlow's own gradients of pooling and ReLU are not ONNX operators, so these steps carry
-    gradients of their own, equal to TensorFlow's. A layer without such a step is refused: a wrong
-    gradient would give a wrong heat map that looks right.
+def split_model(model: keras.Model, feature_layer: str | None = None) -> Pair:
+    """Cut a model at a feature map, and write the head behind it as steps with derivatives.
 
     Args:
-        model: A flat functional model that ends in a sigmoid over one logit.
+        model: One image (N, S, S, 1) in, K probabilities out, by a sigmoid or a softmax.
+        feature_layer: The layer whose map is explained; by default the last one with a feature map.
 
     Returns:
         The two halves.
 
     Raises:
-        ExportError: the model has no feature map, another end, or a head layer that is not supported.
+        ExportError: the model has another end, no feature map, no such layer, or a head that is not
+            supported; a wrong gradient would give a wrong heat map that looks right.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1 or model.output_shape[1:] != (1,):
+    shape = model.outputs[0].shape
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(shape) != 2:
         raise ExportError(
-            f"Expected one image in and one probability out, found {len(model.inputs)} inputs and an "
-            f"output of shape {model.output_shape}."
+            f"Expected one image in and a row of probabilities out, found {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs, the first of shape {shape}."
         )
-    cut = _last_feature_map(model)
-    *head, last = model.operations[model.operations.index(cut) + 1 :]
-    if not (isinstance(last, layers.Activation) and last.activation is keras.activations.sigmoid):
-        raise ExportError(f"Expected a sigmoid Activation as the last layer, found {_called(last)}.")
-    _check_chain([cut, *head, last])
-    features = keras.Model(model.input, cut.output, name="features")
-    logit = keras.Model(cut.output, last.input, name="head")
-    return Pair(features, logit, tuple(_exportable(step) for step in head))
-
-
-def _last_feature_map(model: keras.Model) -> keras.Operation:
-    maps = [
-        layer
-        for layer in model.layers[1:]
-        if len(layer.output.shape) == 4
-        and layer.output.shape[-1] > 1
-        and not isinstance(layer, layers.Dropout)
-    ]
-    if not maps:
-        raise ExportError("The model has no layer with a feature map (N, h, w, C) to explain.")
-    return maps[-1]
-
-
-def _check_chain(chain: list[keras.Operation]) -> None:
-    for before, step in pairwise(chain):
-        if step.input is not before.output:
-            raise ExportError(
-                f"The head must be a chain of layers, but {_called(step)} does not take its input from "
-                f"{_called(before)} alone."
-            )
-
-
-def _exportable(step: keras.Operation) -> Step:
-    if isinstance(step, layers.Dropout):
-        return tf.identity
-    if isinstance(step, layers.GlobalAveragePooling2D) and not step.keepdims:
-        return global_average
-    if type(step).__name__ == "Logsumexp" and (list(step.axis), step.keepdims) == ([1, 2], False):
-        return log_sum_exp
-    if isinstance(step, layers.ReLU) and _is_plain(step):
-        return relu
-    if isinstance(step, layers.Activation) and step.activation is keras.activations.relu:
-        return relu
-    if isinstance(step, layers.Dense) and step.activation is keras.activations.linear:
-        return _dense(*step.get_weights())
-    if isinstance(step, layers.Conv2D) and _is_pointwise(step):
-        kernel, *bias = step.get_weights()
-        return _dense(kernel[0, 0], *bias)
-    raise ExportError(
-        f"The head holds {_called(step)}, for which no exact gradient can be exported. Supported are "
-        "GlobalAveragePooling2D, logsumexp over rows and columns, Dense and 1 x 1 Conv2D with linear "
-        "activation, ReLU and Dropout."
+    model = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential becomes a graph of layers too
+    logit, squash = _logit(model)
+    tail = _tail(model, logit)
+    position = _position(tail, logit.shape[-1], feature_layer)
+    cut = tail[position].input
+    return Pair(
+        model=model,
+        features=keras.Model(model.input, cut, name="features"),
+        head=keras.Model(cut, logit, name="head"),
+        steps=tuple(step for operation in tail[position:] for step in head_steps(operation)),
+        squash=squash,
+        layer=_name_of(cut),
     )
 
 
-def _is_pointwise(layer: layers.Conv2D) -> bool:
-    plain = layer.kernel_size == layer.strides == layer.dilation_rate == (1, 1) and layer.groups == 1
-    return plain and layer.activation is keras.activations.linear
+def _logit(model: keras.Model) -> tuple[keras.KerasTensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Find what the model's last sigmoid or softmax is applied to, and which of them it is."""
+    last = _producer(model.output)
+    if isinstance(last, layers.Softmax) and last.axis in (-1, 1):
+        return last.input, _SQUASH[_SOFTMAX]
+    squash = _SQUASH.get(getattr(last, "activation", keras.activations.linear))
+    if isinstance(last, layers.Activation) and squash:
+        return last.input, squash
+    if isinstance(last, layers.Dense) and squash:
+        linear = layers.Dense.from_config({**last.get_config(), "activation": "linear"})
+        logit = linear(last.input)
+        linear.set_weights(last.get_weights())
+        return logit, squash
+    raise ExportError(f"Expected a sigmoid or softmax at the end, found {called(last)}.")
 
 
-def _is_plain(layer: layers.ReLU) -> bool:
-    return layer.max_value is None and not layer.negative_slope and not layer.threshold
+def _tail(model: keras.Model, logit: keras.KerasTensor) -> list[keras.Operation]:
+    """Follow the model back from its logit for as long as each layer takes one tensor."""
+    operations: list[keras.Operation] = []
+    tensor = logit
+    while tensor is not model.input:
+        operation = _producer(tensor)
+        if not _is_link(operation, tensor):
+            break
+        operations.insert(0, operation)
+        tensor = operation.input
+    return operations
 
 
-@tf.custom_gradient
-def global_average(features: tf.Tensor) -> tuple[tf.Tensor, Step]:
-    """Average over rows and columns, (N, h, w, C) to (N, C); each place gets an equal share back."""
-    _, height, width, _ = features.shape
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        share = upstream[:, tf.newaxis, tf.newaxis, :] / (height * width)
-        return tf.tile(share, [1, height, width, 1])
-
-    return tf.reduce_mean(features, axis=[1, 2]), gradient
+def _is_link(operation: keras.Operation, tensor: keras.KerasTensor) -> bool:
+    """Tell whether a tensor is all that an operation gives, from one tensor that it takes once."""
+    try:
+        given, result = operation.input, operation.output
+    except (AttributeError, ValueError):  # a layer that is called several times
+        return False
+    first = result[0] if isinstance(result, list | tuple) else result
+    return isinstance(given, keras.KerasTensor) and first is tensor
 
 
-@tf.custom_gradient
-def relu(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
-    """Keep what is positive; the gradient passes where it was."""
-    result = tf.nn.relu(values)
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return upstream * tf.cast(result > 0, upstream.dtype)
-
-    return result, gradient
-
-
-@tf.custom_gradient
-def log_sum_exp(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
-    """Pool (N, h, w, C) to (N, C) by the logarithm of summed exponentials; its gradient is their share."""
-    largest = tf.reduce_max(values, axis=[1, 2], keepdims=True)
-    exponentials = tf.exp(values - largest)
-    total = tf.reduce_sum(exponentials, axis=[1, 2], keepdims=True)
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return upstream[:, tf.newaxis, tf.newaxis, :] * exponentials / total
-
-    return tf.squeeze(tf.math.log(total) + largest, axis=[1, 2]), gradient
+def _position(tail: Sequence[keras.Operation], classes: int, feature_layer: str | None) -> int:
+    """Choose the operation of the tail whose input is the feature map."""
+    maps = {
+        _name_of(operation.input): index for index, operation in enumerate(tail) if _takes_map(operation)
+    }
+    if feature_layer is None:
+        # A map with a channel for each class is the evidence that a head pools, not what it is drawn from.
+        telling = [index for index in maps.values() if tail[index].input.shape[-1] != classes]
+        if not telling:
+            raise ExportError("The model has no layer with a feature map (N, h, w, C) to explain.")
+        return telling[-1]
+    if feature_layer in maps:
+        return maps[feature_layer]
+    valid = [name for name, index in maps.items() if _is_exportable(tail[index:])]
+    raise ExportError(
+        f"The model cannot be cut at {feature_layer!r}. Choose one of {', '.join(valid) or 'none'}."
+    )
 
 
-def _dense(kernel: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> Step:
-    """Make a step that multiplies the last axis; kept as numpy arrays, weights become constants."""
-
-    @tf.custom_gradient
-    def dense(values: tf.Tensor) -> tuple[tf.Tensor, Step]:
-        product = tf.linalg.matmul(values, kernel)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.linalg.matmul(upstream, kernel.T)
-
-        return product if bias is None else tf.add(product, bias), gradient
-
-    return dense
+def _takes_map(operation: keras.Operation) -> bool:
+    shape = operation.input.shape
+    dropped = isinstance(_producer(operation.input), layers.Dropout | layers.SpatialDropout2D)
+    return len(shape) == 4 and shape[1] * shape[2] > 1 and not dropped
 
 
-def _called(step: keras.Operation) -> str:
-    return f"the layer {step.name!r} ({type(step).__name__})"
+def _is_exportable(operations: Sequence[keras.Operation]) -> bool:
+    try:
+        for operation in operations:
+            head_steps(operation)
+    except ExportError:
+        return False
+    return True
+
+
+def _producer(tensor: keras.KerasTensor) -> keras.Operation:
+    # Keras has no public way from a tensor to the layer that made it.
+    return tensor._keras_history.operation
+
+
+def _name_of(tensor: keras.KerasTensor) -> str:
+    return str(_producer(tensor).name)
