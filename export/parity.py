@@ -61,8 +61,9 @@ def compare(
 ) -> list[Difference]:
     """Run Keras and ONNX Runtime on drawn pictures, noise and X-rays, in batches of one and three.
 
-    The gradient is compared with TensorFlow's own, and with finite differences of the logit in 64-bit. Heat
-    maps are compared for every method.
+    Logits, probabilities and heat maps, these by every method, are compared from image to result. The
+    gradient is compared at the same features, with TensorFlow's own and with finite differences of the
+    logit in 64-bit.
 
     Args:
         pair: The Keras model, split.
@@ -79,8 +80,11 @@ def compare(
     worst: dict[str, Difference] = {}
     for name, images in _batches(pair.features.input_shape[1], squares).items():
         received = runtime.outputs(images)
-        errors = _errors(keras_outputs(pair, images), received)
-        errors["gradient by finite differences"] = _slope_errors(pair, received)
+        errors = {
+            **_errors(keras_outputs(pair, images), received),
+            "gradient": _gradient_errors(pair, received),
+            "gradient by finite differences": _slope_errors(pair, received),
+        }
         for tensor, error in errors.items():
             found = _largest(tensor, error, name)
             if tensor not in worst or found.is_worse_than(worst[tensor]):
@@ -96,7 +100,7 @@ def compare(
 
 
 def keras_outputs(pair: Pair, images: NDArray[np.float32]) -> Tensors:
-    """Compute everything with Keras' own layers and TensorFlow's own gradients.
+    """Compute everything from the images with Keras' own layers and TensorFlow's own gradients.
 
     Args:
         pair: The Keras model, split.
@@ -105,15 +109,31 @@ def keras_outputs(pair: Pair, images: NDArray[np.float32]) -> Tensors:
     Returns:
         `features` (N, h, w, C), `logit` and `probability` (N, K), `gradient` (N, K, h, w, C).
     """
-    features = tf.convert_to_tensor(pair.features(images, training=False))
+    features = pair.features(images, training=False).numpy()
+    logit, gradient = keras_head(pair, features)
+    probability = pair.model(images, training=False).numpy()
+    return {"features": features, "logit": logit, "probability": probability, "gradient": gradient}
+
+
+def keras_head(
+    pair: Pair, features: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute logit and gradient of features with Keras' own layers and TensorFlow's own gradients.
+
+    Args:
+        pair: The Keras model, split.
+        features: float32 (N, h, w, C).
+
+    Returns:
+        The logit (N, K) and the gradient (N, K, h, w, C).
+    """
+    given = tf.constant(features)
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(features)
-        logit = pair.head(features, training=False)
+        tape.watch(given)
+        logit = pair.head(given, training=False)
         logits = tf.unstack(logit, axis=1)
-    gradient = tf.stack([tape.gradient(each, features) for each in logits], axis=1)
-    probability = pair.model(images, training=False)
-    tensors = {"features": features, "logit": logit, "probability": probability, "gradient": gradient}
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    gradient = tf.stack([tape.gradient(each, given) for each in logits], axis=1)
+    return logit.numpy(), gradient.numpy()
 
 
 class _Runtime:
@@ -160,14 +180,18 @@ def _batches(size_px: int, squares: NDArray[np.uint8] | None) -> dict[str, NDArr
 
 
 def _errors(expected: Tensors, received: Tensors) -> dict[str, NDArray[np.float64]]:
-    """Return each tensor's absolute differences; a gradient's as a share of its largest value."""
+    """Return the absolute differences of what both computed from the images."""
     expected = {**expected, "whole model's probability": expected["probability"]}
     names = ("logit", "probability", "whole model's probability")
     errors = {name: np.abs(expected[name].astype(np.float64) - received[name]) for name in names}
-    gradient = expected["gradient"].astype(np.float64)
-    errors["gradient"] = np.abs(gradient - received["gradient"]) / _peak(gradient, (2, 3, 4))
     errors["heat map"] = np.abs(_heatmaps(expected) - _heatmaps(received))
     return errors
+
+
+def _gradient_errors(pair: Pair, received: Tensors) -> NDArray[np.float64]:
+    """Compare the gradient with TensorFlow's at the same features, as a share of its largest value."""
+    expected = keras_head(pair, received["features"])[1].astype(np.float64)
+    return np.abs(expected - received["gradient"]) / _peak(expected, (2, 3, 4))
 
 
 def _heatmaps(tensors: Tensors) -> NDArray[np.float64]:
