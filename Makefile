@@ -10,9 +10,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 EDGE := .venv-edge/bin/python
 DEV := .venv/bin/python
+BENCH := .venv-bench/bin/python
 # Written last, so that an install that was broken off is never taken for a whole one.
 EDGE_READY := .venv-edge/.ready
 DEV_READY := .venv/.ready
+BENCH_READY := .venv-bench/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
 .PHONY: help run test check bench lock format screenshot clean
@@ -32,8 +34,9 @@ check: $(DEV_READY) ## format, lint, types and the fast tests
 	$(DEV) -m mypy
 	$(DEV) -m pytest -m "not slow"
 
-bench: $(DEV_READY) ## measure how fast the input pipeline feeds a training (FRACTURE_DATA names the X-rays)
-	$(DEV) -m tools.bench_pipeline
+bench: $(BENCH_READY) ## set up .venv-bench, hold the app against its peers, then feed a training (FRACTURE_DATA)
+	$(BENCH) -m tools.bench
+	$(BENCH) -m tools.bench_pipeline
 
 format: $(DEV_READY) ## rewrite the code in the house format
 	$(DEV) -m ruff format .
@@ -45,14 +48,17 @@ lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files
 screenshot: $(DEV_READY) ## draw an X-ray, judge it on the page, save the picture for the README
 	$(DEV) -m tools.screenshot docs/page.png
 
-clean: ## remove both environments and every cache
-	rm -rf .venv .venv-edge .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove every environment and cache
+	rm -rf .venv .venv-edge .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(EDGE_READY): requirements-edge.txt
 	$(call environment,.venv-edge,requirements-edge.txt)
 
 $(DEV_READY): requirements-train.txt
 	$(call environment,.venv,requirements-train.txt)
+
+$(BENCH_READY): requirements-bench.txt
+	$(call environment,.venv-bench,requirements-bench.txt)
 
 # A lock that is newer but says the same, as after unpacking an update, costs nothing. An environment that
 # works is put aside, not deleted, until the new one stands.

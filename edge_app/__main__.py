@@ -45,13 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: Sequence[str] | None) -> int:
     settings = parse_settings(arguments)
-    predictor = Predictor(settings.bundle_dir, settings.device, settings.threads, settings.max_pixels)
+    predictor = Predictor(
+        settings.bundle_dir, settings.device, settings.threads, settings.max_pixels, settings.trusted_key
+    )
     server = make_server(create_app(settings, predictor), settings)
     logger.info(
-        "Fracture Edge is ready at http://localhost:%d (model %s %s, device %s). Stop it with Ctrl-C.",
+        "Fracture Edge is ready at http://localhost:%d (model %s %s, %s, device %s). Stop it with Ctrl-C.",
         settings.port,
         predictor.manifest.name,
         predictor.manifest.version,
+        predictor.variant,
         predictor.device,
     )
     server.run()

@@ -19,7 +19,11 @@ MIN_SIDE_PX = 32
 _FORMATS = ("JPEG", "PNG")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 _JPEG_END = b"\xff\xd9"
-_JPEG_TAIL_BYTES = 64
+_JPEG_SCAN = b"\xff\xda"
+# Frames whose missing parts do not become middle grey: progressive, arithmetic, and both. Compressed data
+# never hold these bytes.
+_OTHER_FRAMES = (b"\xff\xc2", b"\xff\xc9", b"\xff\xca")
+_MIDDLE_GREY = (127, 128)
 _PROBE = b"\x5a" * 64
 _BROKEN = (
     "The picture is broken or incomplete, so nothing in it was judged. "
@@ -81,7 +85,8 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         with _load(data) as picture:
             if not is_png:
                 _check_jpeg_end(data, picture)
-            return _grey(ImageOps.exif_transpose(picture))
+            ImageOps.exif_transpose(picture, in_place=True)
+            return _grey(picture)
     except _DECODER_ERRORS as error:
         raise InvalidImage(_BROKEN) from error
 
@@ -172,14 +177,26 @@ def _check_jpeg_end(data: bytes, picture: Image.Image) -> None:
 
     Its decoder invents what is missing. It passes over bytes that follow a whole picture, but takes them
     for the picture's own where something is missing: then the picture changes with them. A cut between
-    two restart markers can escape this.
+    two restart markers can escape this, and so can one within the very last block of pixels.
     """
-    end = data.rfind(_JPEG_END)
-    if end < len(data) - _JPEG_TAIL_BYTES:
-        return  # no end marker, and yet every row was decoded
+    end = data.rfind(_JPEG_END, data.rfind(_JPEG_SCAN))
+    if end < 0 or _has_its_last_block(data, picture):
+        return  # without an end marker, Pillow itself demands every row
     with _load(data[:end] + _PROBE + data[end:]) as probed:
         if picture.tobytes() != probed.tobytes():
             raise InvalidImage(_BROKEN)
+
+
+def _has_its_last_block(data: bytes, picture: Image.Image) -> bool:
+    """Tell at no cost that nothing is missing, or that it takes a second decode to know.
+
+    Source:
+        libjpeg-turbo, jdhuff.c, decode_mcu: when data run out, the coefficients of every block that is
+        left stay zero. Such a block is middle grey.
+    """
+    corner = picture.crop((picture.width - 1, picture.height - 1, picture.width, picture.height))
+    is_grey = any(level in _MIDDLE_GREY for level in corner.tobytes())
+    return not is_grey and not any(marker in data for marker in _OTHER_FRAMES)
 
 
 def _load(data: bytes) -> Image.Image:
@@ -195,7 +212,7 @@ def _grey(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.has_transparency_data:
         colour = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
-    return np.array(picture.convert("L"))
+    return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
 
 
 def _reduce_depth(deep: NDArray[np.integer]) -> NDArray[np.uint8]:

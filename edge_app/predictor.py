@@ -1,7 +1,8 @@
-"""Bytes to a Prediction: decode, preprocess, judge, explain."""
+"""Bytes to a Prediction: decode, preprocess, explain."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.bundle import Manifest, load_bundle
-from edge_app.gradcam import grad_cam, scale_to_peak
+from edge_app.bundle import Bundle, load_bundle
+from edge_app.choice import chosen_variant
+from edge_app.errors import BundleError, DeviceError
+from edge_app.explainer import Explainer, Explanation
+from edge_app.golden import replay
+from edge_app.gradcam import scale_to_peak
 from edge_app.images import MAX_PIXELS, decode_image, shrink
-from edge_app.inference import Model, ModelPair
+from edge_app.inference import devices_to_try
+from edge_app.manifest import FLOAT32, Manifest
 from edge_app.preprocess import preprocess, to_picture
 
+FINDING = "fracture"
 FRACTURE = "Fracture Detected"
 NORMAL = "Normal"
 PICTURE_PX = 1536
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,10 @@ class PredictorLike(Protocol):
     def device(self) -> str:
         """The device really in use."""
 
+    @property
+    def variant(self) -> str:
+        """The model's variant that runs."""
+
     def predict(self, data: bytes) -> Prediction:
         """Judge one picture."""
 
@@ -69,14 +82,18 @@ class PredictorLike(Protocol):
 class Predictor:
     """A loaded model that answers for one picture at a time; safe to share between threads.
 
+    Which variant of the model runs was chosen by `python -m edge_app.choose`; without that it is float32.
+
     Args:
         bundle_dir: A model bundle.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads for the model; 0 takes one for each core.
         max_pixels: The largest picture that is decoded.
+        trusted_key: A PEM file with the Ed25519 public key that must have signed the bundle, if any.
 
     Raises:
-        BundleError: the bundle must not be used.
+        BundleError: the bundle must not be used, tells of something else than fractures, or does not give
+            the answers to its golden cases.
         DeviceError: the device cannot be used.
     """
 
@@ -86,23 +103,45 @@ class Predictor:
         device: str = "auto",
         threads: int = 0,
         max_pixels: int = MAX_PIXELS,
+        trusted_key: Path | None = None,
     ) -> None:
-        bundle = load_bundle(Path(bundle_dir))
-        self._model: Model = ModelPair(bundle, device, threads)
-        self._manifest = bundle.manifest
+        bundle, self._explainer = _start(Path(bundle_dir), device, threads, trusted_key)
+        replay(bundle, self._explainer)
+        self._manifest = bundle.manifest.with_figures_of(bundle.variant)
+        self._variant = bundle.variant
         self._max_pixels = max_pixels
         # One picture at a time: the model uses every core anyway, and a large picture takes much memory.
         self._turn = threading.Lock()
 
     @property
     def manifest(self) -> Manifest:
-        """What is known about the model."""
+        """What is known about the model, with the figures of the variant that runs."""
         return self._manifest
 
     @property
     def device(self) -> str:
         """The device really in use, `cpu` or `cuda`."""
-        return self._model.device
+        return self._explainer.device
+
+    @property
+    def variant(self) -> str:
+        """The model's variant that runs."""
+        return self._variant
+
+    def explain(self, tensor: NDArray[np.float32]) -> Explanation:
+        """Judge one picture that is laid out for the model, and show where the evidence lies.
+
+        Args:
+            tensor: float32 (1, S, S, 1), 0..255.
+
+        Returns:
+            The answer, with its heat map over the model's square.
+
+        Raises:
+            ModelError: the model gave no usable answer.
+        """
+        with self._turn:
+            return self._explainer.explain(tensor)
 
     def predict(self, data: bytes) -> Prediction:
         """Judge one picture.
@@ -120,13 +159,39 @@ class Predictor:
         size_px = self._manifest.size_px
         with self._turn:
             image = decode_image(data, self._max_pixels)
-            judgement = self._model.judge(preprocess(image, size_px))
-        square_map = grad_cam(judgement.features, judgement.gradient)
+            explanation = self._explainer.explain(preprocess(image, size_px))
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
-        heatmap = scale_to_peak(to_picture(square_map, image.shape[0], image.shape[1], size_px))
+        height, width = image.shape
+        heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
         return Prediction(
-            probability=judgement.probability,
+            probability=explanation.probability,
             threshold=self._manifest.threshold,
             heatmap=heatmap,
             picture=shrink(image, PICTURE_PX),
         )
+
+
+def _start(
+    bundle_dir: Path, device: str, threads: int, trusted_key: Path | None
+) -> tuple[Bundle, Explainer]:
+    """Start the chosen variant; float32 where that one's device fails and another is allowed."""
+    variant = chosen_variant(bundle_dir, devices_to_try(device)[0])
+    bundle = _load(bundle_dir, variant, trusted_key)
+    try:
+        return bundle, Explainer(bundle, device, threads)
+    except DeviceError as error:
+        if device != "auto" or variant == FLOAT32:
+            raise
+        logger.warning("%s Going on with the variant %s.", error, FLOAT32)
+    bundle = _load(bundle_dir, FLOAT32, trusted_key)
+    return bundle, Explainer(bundle, device, threads)
+
+
+def _load(bundle_dir: Path, variant: str, trusted_key: Path | None) -> Bundle:
+    bundle = load_bundle(bundle_dir, variant, trusted_key)
+    if bundle.manifest.finding != FINDING:
+        raise BundleError(
+            f"The model tells of {bundle.manifest.finding}; this app tells of {FINDING}s only. "
+            "Install a model for fractures."
+        )
+    return bundle

@@ -21,7 +21,8 @@ class Settings:
     """How the app runs.
 
     `threads` is the number of CPU threads for the model; 0 takes one for each core. Results are
-    forgotten after `result_minutes`, or earlier when all of them exceed `results_bytes`.
+    forgotten after `result_minutes`, or earlier when all of them exceed `results_bytes`. With a
+    `trusted_key`, an Ed25519 public key in PEM form, only a bundle signed with it is used.
     """
 
     host: str = LOOPBACK
@@ -33,6 +34,7 @@ class Settings:
     max_pixels: int = MAX_PIXELS
     results_bytes: int = 128 * MIB
     result_minutes: float = 15.0
+    trusted_key: Path | None = None
 
     def __post_init__(self) -> None:
         if self.host != LOOPBACK:
@@ -49,7 +51,7 @@ class Settings:
 
 
 def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
-    """Read the command line.
+    """Read the app's command line.
 
     Args:
         arguments: The words after the program's name; by default those of this process.
@@ -60,25 +62,50 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     Raises:
         SettingsError: a value is out of range.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m edge_app",
-        description="Serve the Fracture Edge page on this computer. Uploads stay in memory.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = _parser("edge_app", "Serve the Fracture Edge page on this computer. Uploads stay in memory.")
     parser.add_argument("--host", default=Settings.host, help="address to listen on")
     parser.add_argument("--port", type=int, default=Settings.port, help="port to listen on")
+    options = vars(parser.parse_args(arguments))
+    if options["host"] == "localhost":
+        options["host"] = LOOPBACK
+    return Settings(**options)
+
+
+def parse_choose_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """Read the command line of `edge_app.choose`: what is about the model.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+
+    Returns:
+        The settings.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    parser = _parser("edge_app.choose", "Measure which variant of a model is the best on this computer.")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def _parser(module: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument(
-        "--bundle", type=Path, default=DEFAULT_BUNDLE_DIR, metavar="DIR", help="model bundle"
+        "--bundle",
+        type=Path,
+        default=DEFAULT_BUNDLE_DIR,
+        dest="bundle_dir",
+        metavar="DIR",
+        help="model bundle",
     )
     parser.add_argument("--device", choices=DEVICES, default=Settings.device)
     parser.add_argument(
         "--threads", type=int, default=Settings.threads, metavar="N", help="0: one for each core"
     )
-    options = parser.parse_args(arguments)
-    return Settings(
-        host=LOOPBACK if options.host == "localhost" else options.host,
-        port=options.port,
-        bundle_dir=options.bundle,
-        device=options.device,
-        threads=options.threads,
+    parser.add_argument(
+        "--trusted-key", type=Path, metavar="KEY", help="use no bundle but one signed with this public key"
     )
+    return parser

@@ -1,4 +1,4 @@
-"""Export a run: `python -m export --run RUN --out models/NAME`."""
+"""Export a run: `python -m export --run RUN --out models/NAME`; make keys, sign and verify bundles."""
 
 from __future__ import annotations
 
@@ -9,90 +9,87 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
-import tensorflow as tf
-
-from edge_app.bundle import CLASSIFIER, FEATURES, MODEL
 from edge_app.errors import EdgeError
-from export.convert import to_onnx
-from export.pack import describe, write_bundle
-from export.parity import compare
-from export.runs import read_run
-from export.split import Pair, split_model
+
+_NONE = "none"
+_VARIANTS = ("int8", "float16")
 
 logger = logging.getLogger("export")
 
 
-def export_run(run_dir: Path, out_dir: Path) -> None:
-    """Convert a finished run, prove that it agrees with Keras, and write the bundle.
-
-    Args:
-        run_dir: What `python -m training.train` left.
-        out_dir: The bundle's directory.
-
-    Raises:
-        EdgeError: the run is unfinished, the model cannot be exported exactly, or the runtimes
-            disagree. Nothing is written then.
-    """
-    run = read_run(run_dir)
-    pair = split_model(run.model)
-    logger.info("The model is cut at %s %s.", pair.features.output.name, pair.features.output_shape)
-    graphs = convert(run.model, pair)
-    differences = compare(pair, graphs[FEATURES], graphs[CLASSIFIER], graphs[MODEL])
-    for difference in differences:
-        logger.info(
-            "%-26s differs by %.1e, allowed is %.0e",
-            difference.tensor,
-            difference.value,
-            difference.tolerance,
-        )
-    size_px = pair.features.input_shape[1]
-    write_bundle(out_dir, describe(run, size_px, graphs, differences), graphs)
-    logger.info("The bundle is in %s.", out_dir)
-
-
-def convert(model: keras.Model, pair: Pair) -> dict[str, bytes]:
-    """Convert a model and its two halves.
-
-    Args:
-        model: The whole model.
-        pair: The same model, split.
-
-    Returns:
-        The three ONNX graphs by file name.
-    """
-    image_shape, feature_shape = pair.features.input_shape, pair.features.output_shape
-
-    def features(image: tf.Tensor) -> tf.Tensor:
-        return pair.features(image, training=False)
-
-    def whole(image: tf.Tensor) -> tf.Tensor:
-        return model(image, training=False)
-
-    outputs = ("logit", "probability", "gradient")
-    return {
-        FEATURES: to_onnx(features, "image", image_shape, ("features",)),
-        CLASSIFIER: to_onnx(pair.classify, "features", feature_shape, outputs),
-        MODEL: to_onnx(whole, "image", image_shape, ("probability",)),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 written, 1 an error that is explained."""
-    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="a finished run directory")
-    parser.add_argument("--out", type=Path, required=True, help="the bundle's directory")
+    """Run the command line and return its exit code: 0 done, 1 an error that is explained."""
+    parser = _parser()
     options = parser.parse_args(arguments)
+    if options.command is None:
+        _check_export(parser, options)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger.setLevel(logging.INFO)
     try:
-        export_run(options.run, options.out)
+        _run(options)
     except EdgeError as error:
         logger.error("%s", error)
         return 1
+    except OSError as error:
+        logger.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
+        return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    parser.add_argument("--run", type=Path, help="a finished run directory")
+    parser.add_argument("--out", type=Path, help="the bundle's directory")
+    parser.add_argument(
+        "--data", type=Path, help="the data that the run was trained on; needed for smaller variants"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=(*_VARIANTS, _NONE),
+        default=_VARIANTS,
+        help="which smaller variants to try (default: all)",
+    )
+    parser.add_argument("--feature-layer", help="the layer whose map is explained (default: the last map)")
+    _add_commands(parser.add_subparsers(dest="command", title="commands", required=False))
+    return parser
+
+
+def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keygen = commands.add_parser("keygen", help="make a pair of keys")
+    keygen.add_argument("--out", type=Path, required=True, help="writes OUT.pem and OUT.pub.pem")
+    sign = commands.add_parser("sign", help="sign a bundle")
+    sign.add_argument("--bundle", type=Path, required=True, help="the bundle's directory")
+    sign.add_argument("--key", type=Path, required=True, help="a private key, NAME.pem")
+    verify = commands.add_parser("verify", help="check a bundle's signature and files")
+    verify.add_argument("--bundle", type=Path, required=True, help="the bundle's directory")
+    verify.add_argument("--trusted-key", type=Path, required=True, help="a public key, NAME.pub.pem")
+
+
+def _check_export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.run is None or options.out is None:
+        parser.error("name a run with --run and a bundle with --out")
+    if _NONE in options.variants and len(options.variants) > 1:
+        parser.error("--variants none goes with no other")
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Carry the command out; each imports what it needs, since TensorFlow takes seconds."""
+    if options.command is None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        from export.pipeline import export_run
+
+        variants = [name for name in options.variants if name != _NONE]
+        export_run(options.run, options.out, options.data, variants, options.feature_layer)
+        return
+    from export import signing
+
+    if options.command == "keygen":
+        signing.make_keys(options.out)
+    elif options.command == "sign":
+        signing.sign_bundle(options.bundle, options.key)
+    else:
+        signing.verify_bundle(options.bundle, options.trusted_key)
 
 
 if __name__ == "__main__":

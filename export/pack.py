@@ -6,76 +6,98 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import date
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_app.bundle import (
-    CLASSIFIER,
-    FEATURES,
-    MANIFEST,
-    MODEL,
-    SCHEMA_VERSION,
-    parse_manifest,
-    sha256_of,
-)
+from edge_app.bundle import CLASSIFIER, FEATURES, MANIFEST, SIGNATURE, sha256_of
+from edge_app.choice import CHOICE
 from edge_app.errors import ExportError
+from edge_app.manifest import FLOAT32, SCHEMA_VERSION, parse_manifest
 from edge_app.preprocess import INTERPOLATION, PADDING
 from export.card import CARD, model_card
 from export.convert import OPSET
 from export.parity import Difference
 from export.runs import Run
+from export.variants import Variant
+
+_ROLES = ("image", "features", "logit", "probability", "gradient")
 
 
-def describe(
-    run: Run, size_px: int, graphs: Mapping[str, bytes], differences: Sequence[Difference]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Exported:
+    """What an export made of a run.
+
+    `feature_layer` is where the model was cut, `grid` the heat map's rows and columns; `graphs` and
+    `pictures` are files by name, `golden` what the manifest tells of the pictures.
+    """
+
+    size_px: int
+    classes: tuple[str, ...]
+    feature_layer: str
+    grid: tuple[int, int]
+    graphs: Mapping[str, bytes]
+    differences: Sequence[Difference]
+    variants: Mapping[str, Variant]
+    pictures: Mapping[str, bytes]
+    golden: Sequence[Mapping[str, Any]]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file but the manifest and the card, by name."""
+        smaller = {variant.file: variant.features for variant in self.variants.values()}
+        return {**self.graphs, **smaller, **self.pictures}
+
+
+def describe(run: Run, exported: Exported) -> dict[str, Any]:
     """Put together what a manifest tells, but for the files.
 
     Args:
         run: The finished run.
-        size_px: The model's input side in pixels.
-        graphs: The ONNX graphs by file name; the version holds a part of their hash.
-        differences: What the parity check found.
+        exported: What was made of it; the version holds a part of the hash of its files.
 
     Returns:
-        The manifest as a JSON object.
+        The manifest as a JSON object; the same run gives the same.
     """
     evaluation = dict(run.evaluation)
-    operating_point = evaluation.pop("operating_point")
-    calibration = evaluation.pop("calibration")
-    today = date.today()
+    operating_point, calibration, heatmap = (
+        evaluation.pop(key) for key in ("operating_point", "calibration", "heatmap")
+    )
+    created = run.provenance["created"]
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": f"{run.config['model']}-{size_px}",
-        "version": f"{today:%Y.%m.%d}-{sha256_of(b''.join(graphs.values()))[:8]}",
-        "created": today.isoformat(),
+        "name": f"{run.config['model']}-{exported.size_px}",
+        "version": f"{created.replace('-', '.')}-{sha256_of(b''.join(exported.files.values()))[:8]}",
+        "created": created,
         "architecture": run.config["model"],
-        "precision": "float32",
         "opset": OPSET,
-        "input": {"size_px": size_px, "interpolation": INTERPOLATION, "padding": PADDING},
-        "tensors": {
-            FEATURES: {"inputs": ["image"], "outputs": ["features"]},
-            CLASSIFIER: {"inputs": ["features"], "outputs": ["logit", "probability", "gradient"]},
-            MODEL: {"inputs": ["image"], "outputs": ["probability"]},
+        "input": {"size_px": exported.size_px, "interpolation": INTERPOLATION, "padding": PADDING},
+        "tensors": {role: role for role in _ROLES},
+        "classes": list(exported.classes),
+        "finding": run.provenance["dataset"]["finding"],
+        "variants": _describe_variants(exported.variants),
+        "heatmap": {
+            "method": heatmap["method"],
+            "layer": exported.feature_layer,
+            "grid": list(exported.grid),
+            "pointing_game": heatmap["pointing_game"],
         },
-        "classes": [run.provenance["dataset"]["finding"]],
         "operating_point": operating_point,
         "calibration": calibration,
         "validation": evaluation,
         "training": {"settings": dict(run.config), **run.provenance},
-        "parity": [asdict(difference) for difference in differences],
+        "parity": [asdict(difference) for difference in exported.differences],
+        "golden": list(exported.golden),
     }
 
 
-def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[str, bytes]) -> None:
+def write_bundle(out_dir: Path, description: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
     """Write a bundle beside its place and move it there when it is complete.
 
     Args:
         out_dir: The bundle's directory; an earlier bundle there is replaced.
         description: The manifest without `files`.
-        graphs: The ONNX graphs by file name.
+        files: The graphs and pictures by file name.
 
     Raises:
         ExportError: the place holds something that is not a bundle, or cannot be written.
@@ -84,9 +106,8 @@ def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[
         parse_manifest(description)
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(f"The run lacks or misstates {error}. Train again.") from error
-    if out_dir.exists() and not _is_replaceable(out_dir):
-        raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
-    files = {**graphs, CARD: model_card(description).encode()}
+    require_replaceable(out_dir)
+    files = {**files, CARD: model_card(description).encode()}
     hashes = {name: sha256_of(data) for name, data in files.items()}
     manifest = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
     out_dir = out_dir.resolve()
@@ -101,6 +122,33 @@ def write_bundle(out_dir: Path, description: Mapping[str, Any], graphs: Mapping[
         raise ExportError(f"The bundle could not be written to {out_dir}: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_replaceable(out_dir: Path) -> None:
+    """Refuse a place that holds more than a bundle.
+
+    Args:
+        out_dir: Where a bundle should go.
+
+    Raises:
+        ExportError: something else is there.
+    """
+    if out_dir.exists() and not _is_replaceable(out_dir):
+        raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
+
+
+def _describe_variants(variants: Mapping[str, Variant]) -> dict[str, dict[str, Any]]:
+    smaller = {
+        name: {
+            "features": variant.file,
+            "classifier": CLASSIFIER,
+            "devices": list(variant.devices),
+            "validation": {**asdict(variant.figures), FLOAT32: asdict(variant.reference)},
+        }
+        for name, variant in variants.items()
+    }
+    whole = {"features": FEATURES, "classifier": CLASSIFIER, "devices": ["cpu", "cuda"]}
+    return {FLOAT32: whole, **smaller}
 
 
 def _move_into_place(partial: Path, out_dir: Path) -> None:
@@ -130,4 +178,4 @@ def _is_replaceable(place: Path) -> bool:
         listed = json.loads((place / MANIFEST).read_bytes())["files"].keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return names <= {MANIFEST, *listed}
+    return names <= {MANIFEST, SIGNATURE, CHOICE, *listed}

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from edge_app.errors import RunError
+
+_MODEL = "best_model.keras"
+_SPLIT = "split.csv"
+_PREDICTIONS = "validation_predictions.csv"
+_DATASET = ("name", "citation", "licence", "body_parts", "limits", "finding", "groups")
+_NEEDED = {
+    "config.json": ("model",),
+    "provenance.json": (
+        "created",
+        "commit",
+        "sides",
+        "weights.source",
+        "weights.licence",
+        *(f"dataset.{key}" for key in _DATASET),
+    ),
+    "evaluation.json": (
+        "samples",
+        "fractured",
+        "groups",
+        "auroc.value",
+        "operating_point.threshold",
+        "operating_point.target_sensitivity",
+        "operating_point.sensitivity.value",
+        "operating_point.specificity.value",
+        "calibration",
+        "pointing_game",
+        "heatmap.method",
+        "heatmap.pointing_game",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +54,26 @@ class Run:
     config: Mapping[str, Any]
     provenance: Mapping[str, Any]
     evaluation: Mapping[str, Any]
+
+
+class Box(NamedTuple):
+    """A finding's box: top left corner and extent, as fractions of the picture's width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An X-ray as a run lists it; `file` is its path in the data directory."""
+
+    image_id: str
+    file: str
+    fractured: bool
+    side: str
+    boxes: tuple[Box, ...]
 
 
 def read_run(run_dir: Path) -> Run:
@@ -37,29 +90,103 @@ def read_run(run_dir: Path) -> Run:
     """
     if not run_dir.is_dir():
         raise RunError(f"There is no run directory {run_dir}.")
-    needed = ("best_model.keras", "config.json", "provenance.json", "evaluation.json")
-    missing = [name for name in needed if not (run_dir / name).is_file()]
+    missing = [name for name in (_MODEL, *_NEEDED) if not (run_dir / name).is_file()]
     if missing:
         raise RunError(
             f"{run_dir} is not a finished run: {', '.join(missing)} not found. "
             "Repeat the training command to finish it."
         )
+    config, provenance, evaluation = (_read_json(run_dir / name, keys) for name, keys in _NEEDED.items())
+    _check_date(run_dir, provenance["created"])
+    return Run(_read_model(run_dir / _MODEL), config, provenance, evaluation)
+
+
+def read_split(run_dir: Path) -> list[Listed]:
+    """Read which X-rays a run was trained on and which it was validated on.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        Every X-ray that the run lists, in its order.
+
+    Raises:
+        RunError: the run does not tell where the X-rays lie.
+    """
+    path = run_dir / _SPLIT
     try:
-        model = keras.saving.load_model(run_dir / needed[0], compile=False)
-        config, provenance, evaluation = (
-            json.loads((run_dir / name).read_text(encoding="utf-8")) for name in needed[1:]
-        )
+        return [
+            Listed(row["image_id"], row["file"], row["fractured"] == "1", row["side"], _boxes(row["boxes"]))
+            for row in _rows(path)
+        ]
+    except KeyError as error:
+        raise RunError(f"{path} has no column {error}, which --data needs. Train again.") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_probabilities(run_dir: Path) -> dict[str, float]:
+    """Read what the model said of each validation X-ray when its training ended.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        Probabilities in 0..1 by image id.
+
+    Raises:
+        RunError: the run does not tell.
+    """
+    path = run_dir / _PREDICTIONS
+    try:
+        return {row["image_id"]: float(row["probability"]) for row in _rows(path)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{run_dir} cannot be read: {error}. Train again.") from error
-    lacking = [
-        name
-        for name, content, keys in (
-            ("config.json", config, {"model"}),
-            ("provenance.json", provenance, {"dataset", "weights", "sides", "commit"}),
-            ("evaluation.json", evaluation, {"auroc", "operating_point", "calibration", "pointing_game"}),
-        )
-        if not isinstance(content, dict) or keys - content.keys()
-    ]
+        raise _unreadable(path, error) from error
+
+
+def _read_json(path: Path, needed: Iterable[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    lacking = [key for key in needed if not _has(content, key.split("."))]
     if lacking:
-        raise RunError(f"{run_dir / lacking[0]} is not as training writes it. Train again.")
-    return Run(model, config, provenance, evaluation)
+        raise RunError(f"{path} is not as training writes it: it lacks {', '.join(lacking)}. Train again.")
+    return dict(content)
+
+
+def _has(content: Any, keys: list[str]) -> bool:
+    for key in keys:
+        if not isinstance(content, dict) or key not in content:
+            return False
+        content = content[key]
+    return True
+
+
+def _check_date(run_dir: Path, created: Any) -> None:
+    try:
+        date.fromisoformat(created)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"{run_dir / 'provenance.json'} was created on {created!r}, which is no date. Train again."
+        ) from error
+
+
+def _read_model(path: Path) -> keras.Model:
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _boxes(text: str) -> tuple[Box, ...]:
+    return tuple(Box(*map(float, box.split())) for box in text.split(";") if box)
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path} cannot be read: {error}. Train again.")

@@ -45,7 +45,8 @@ def test_answer_has_everything_the_contract_names(client: FlaskClient) -> None:
     assert answer["threshold"] == 0.5
     assert answer["heatmap"].startswith("/results/")
     assert answer["notice"] == "Assistive tool, not a diagnosis."
-    assert answer["model"] == {"name": "toy", "version": "1", "created": "2026-01-01"}
+    model = {"name": "toy", "version": "1", "created": "2026-01-01", "precision": "float32"}
+    assert answer["model"] == model
     assert answer["device"] == "cpu"
 
 
@@ -70,7 +71,7 @@ def test_health_tells_device_and_model(client: FlaskClient) -> None:
     answer = client.get("/health").json
     assert answer["status"] == "ok"
     assert answer["device"] == "cpu"
-    assert answer["model"]["name"] == "toy"
+    assert (answer["model"]["name"], answer["model"]["precision"]) == ("toy", "float32")
 
 
 def test_page_names_the_model_and_says_what_it_is_not(client: FlaskClient) -> None:

@@ -22,7 +22,7 @@ FORBIDDEN = {
         "tf2onnx",
     },
     "training": {"export", "installer", "tests", "onnx", "tf2onnx", "onnxruntime"},
-    "export": {"training", "installer", "tests", "onnxruntime"},
+    "export": {"training", "installer", "tests"},
 }
 
 IMPORT_EVERYTHING = """
@@ -58,10 +58,18 @@ def test_imports_point_one_way(package: str) -> None:
         assert not imported_packages(path) & FORBIDDEN[package], path
 
 
-@pytest.mark.parametrize(("library", "home"), [("onnxruntime", "inference.py"), ("PIL", "images.py")])
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("onnxruntime", "inference.py"), ("PIL", "images.py"), ("cryptography", "signature.py")],
+)
 def test_library_is_imported_in_one_module_of_the_app(library: str, home: str) -> None:
     users = [p.name for p in (ROOT / "edge_app").rglob("*.py") if library in imported_packages(p)]
     assert users == [home]
+
+
+def test_export_uses_onnxruntime_itself_only_to_quantize() -> None:
+    users = {p.name for p in (ROOT / "export").rglob("*.py") if "onnxruntime" in imported_packages(p)}
+    assert users <= {"variants.py"}
 
 
 def test_tf2onnx_is_imported_in_one_module() -> None:

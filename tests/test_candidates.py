@@ -16,7 +16,7 @@ from training.samples import Dataset, Sample
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 SAMPLES = tuple(Sample(name, Path(name), name == "a", number=9) for name in "abc")
-DATASET = Dataset("FracAtlas", "drawn", "fracture", "this data", SAMPLES)
+DATASET = Dataset(Path(), "FracAtlas", "drawn", "fracture", "this data", SAMPLES)
 SIDES = {"a": "validation", "b": "validation", "c": "train"}
 
 
@@ -44,6 +44,17 @@ def test_unfinished_run_is_never_taken_for_a_finished_one(run_dir: Path) -> None
 
 def test_run_that_lacks_a_value_is_refused(run_dir: Path) -> None:
     (run_dir / "evaluation.json").write_text('{"operating_point": {}}')
+    with pytest.raises(RunError, match="not as training writes it"):
+        open_candidate(run_dir)
+
+
+def test_run_is_explained_by_the_method_that_its_training_chose(run_dir: Path) -> None:
+    assert open_candidate(run_dir).method == "grad-cam"  # an earlier run, which tells of none
+    path = run_dir / "evaluation.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "heatmap": {"method": "hirescam", "pointing_game": None}}))
+    assert open_candidate(run_dir).method == "hirescam"
+    path.write_text(json.dumps({**content, "heatmap": {"method": "guesswork"}}))
     with pytest.raises(RunError, match="not as training writes it"):
         open_candidate(run_dir)
 

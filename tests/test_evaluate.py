@@ -199,7 +199,14 @@ def test_bundle_is_judged_on_a_named_split(
     assert (found["side"], found["images"]["samples"]) == ("validation", 16)
     assert found["heatmaps"]["randomisation"] is None
     assert any("cannot be shuffled" in remark for remark in found["heatmaps"]["remarks"])
-    assert found["heatmaps"]["boxes"]["pointing_game"]["samples"] == 8
+    assert found["heatmaps"]["boxes"]["samples"] == 8
+    assert found["heatmaps"]["method"] == "grad-cam"
+
+
+def test_every_method_is_judged_and_the_models_own_is_named(candidate: Candidate, dataset: Dataset) -> None:
+    found = evaluate(replace(candidate, method="layercam"), dataset)["heatmaps"]
+    assert set(found["boxes"]["methods"]) == {"grad-cam", "grad-cam++", "hirescam", "layercam"}
+    assert found["method"] == "layercam"
 
 
 def test_mura_is_judged_by_study_and_patient(candidate: Candidate, tmp_path: Path) -> None:

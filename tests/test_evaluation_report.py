@@ -52,6 +52,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "curves": curves(labels, probabilities),
         "calibration": assess_calibration(labels, logits, groups, None),
         "heatmaps": {
+            "method": "grad-cam",
             "boxes": None,
             "randomisation": {"samples": 2, "stages": STAGES},
             "remarks": ["No boxes here."],
@@ -136,7 +137,12 @@ def test_report_copes_with_all_that_may_be_missing(tmp_path: Path) -> None:
         parts=[],
         studies=None,
         warnings=[],
-        heatmaps={"boxes": None, "randomisation": None, "remarks": ["Nothing was judged."]},
+        heatmaps={
+            "method": "grad-cam",
+            "boxes": None,
+            "randomisation": None,
+            "remarks": ["Nothing was judged."],
+        },
         unreadable={"side": "test", "positive": 0, "normal": 0, "files": []},
     )
     text = page(tmp_path, bare)
@@ -146,19 +152,24 @@ def test_report_copes_with_all_that_may_be_missing(tmp_path: Path) -> None:
     assert "Body parts" not in text
 
 
-def test_boxes_are_compared_with_chance(tmp_path: Path) -> None:
-    measured = {"value": 0.5, "low": 0.4, "high": 0.6}
-    boxes = {
-        "pointing_game": {"samples": 8, **measured},
-        "by_chance": 0.0625,
-        "overlap": measured,
-        "energy": measured,
-    }
-    content = evaluation(heatmaps={"boxes": boxes, "randomisation": None, "remarks": []})
+def test_methods_stand_side_by_side_and_are_compared_with_chance(tmp_path: Path) -> None:
+    def judged(value: float) -> dict[str, dict[str, float]]:
+        names = ("pointing_game", "overlap", "energy")
+        return {name: {"value": value + i / 100, "low": 0.1, "high": 0.9} for i, name in enumerate(names)}
+
+    methods = {"grad-cam": judged(0.5), "layercam": judged(0.6)}
+    boxes = {"samples": 8, "by_chance": 0.0625, "methods": methods}
+    content = evaluation(
+        heatmaps={"method": "layercam", "boxes": boxes, "randomisation": None, "remarks": []}
+    )
     text = page(tmp_path, content)
     assert "8 X-rays with boxes that people drew" in text
-    assert "<td>0.062</td>" in text
-    assert "warmest place lies in a box     0.500 (0.400 to 0.600)" in summary_lines(content)
+    assert "a place chosen at random would in 0.062" in text
+    for name, first in (("Grad-CAM", 0.5), ("LayerCAM", 0.6)):
+        cells = "".join(f"<td>{first + i / 100:.3f} (0.100 to 0.900)</td>" for i in range(3))
+        assert f'<th scope="row">{name}</th>{cells}' in text
+    assert "heat maps are made by LayerCAM." in text
+    assert "warmest place lies in a box     0.600 (0.100 to 0.900)" in summary_lines(content)
 
 
 def test_terminal_shows_the_same_figures() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -11,6 +12,8 @@ from edge_app.errors import DataError
 from tests.toy_keras import SIZE_PX, toy_model
 from training.evaluation.explain import (
     SHUFFLES,
+    best_method,
+    choose_method,
     covered,
     energy_inside,
     judge_heatmaps,
@@ -18,8 +21,9 @@ from training.evaluation.explain import (
     points_inside,
     randomisation_check,
 )
-from training.evaluation.scorers import KerasScorer
+from training.evaluation.scorers import Evidence, KerasScorer
 from training.samples import Box, Sample
+from training.scan import Scan, Squares
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -29,6 +33,31 @@ MISS = Box(0, 0, 0.25, 0.25)
 
 def sample(*boxes: Box) -> Sample:
     return Sample("x", Path("nowhere"), fractured=bool(boxes), boxes=boxes)
+
+
+def scan(squares: np.ndarray, samples: list[Sample], height: int = SIZE_PX, width: int = SIZE_PX) -> Scan:
+    shapes = np.full((len(samples), 2), (height, width))
+    return Scan(samples, squares, shapes, np.zeros((len(samples), 32, 32), np.uint8), [])
+
+
+class Told:
+    """A scorer whose methods point at different cells.
+
+    HiRes-CAM sees (1, 2) alone; at (3, 0) its two channels cancel, where Layer-CAM drops the negative one
+    and is the warmest; where there is no gradient, at (0, 0), both methods of mean gradients are.
+    """
+
+    size_px = SIZE_PX
+
+    def logits(self, squares: Squares) -> np.ndarray:
+        return np.zeros(len(squares))
+
+    def evidence(self, squares: Squares) -> Iterator[Evidence]:
+        features, gradient = np.zeros((2, 4, 4, 2), np.float32)
+        features[1, 2], gradient[1, 2] = (1, 0), (1, 0)
+        features[3, 0], gradient[3, 0] = (1, 1), (2, -2)
+        features[0, 0] = (5, 0)
+        return (Evidence(features, gradient) for _ in range(len(squares)))
 
 
 def test_cells_are_covered_where_their_centre_lies_in_a_box() -> None:
@@ -64,13 +93,39 @@ def test_heatmaps_are_judged_on_samples_with_boxes() -> None:
     squares = np.zeros((4, SIZE_PX, SIZE_PX), np.uint8)
     squares[:, 16:32, 32:48] = 200
     samples = [sample(HIT), sample(MISS), sample(HIT), sample()]
-    found = judge_heatmaps(
-        KerasScorer(toy_model()), squares, samples, np.full((4, 2), SIZE_PX), np.arange(4)
-    )
-    assert found["pointing_game"]["samples"] == 3
-    assert found["pointing_game"]["value"] == pytest.approx(2 / 3)
-    assert found["pointing_game"]["low"] < 2 / 3 < found["pointing_game"]["high"]
+    found = judge_heatmaps(KerasScorer(toy_model(), batch_size=2), scan(squares, samples), np.arange(4))
+    pointing = found["methods"]["grad-cam"]["pointing_game"]
+    assert found["samples"] == 3
+    assert pointing["value"] == pytest.approx(2 / 3)
+    assert pointing["low"] < 2 / 3 < pointing["high"]
     assert found["by_chance"] == pytest.approx(1 / 16)
+
+
+def test_each_method_is_judged_by_its_own_maps() -> None:
+    samples = [sample(HIT), sample(HIT), sample(MISS), sample(Box(0, 0.75, 0.25, 0.25))]
+    found = judge_heatmaps(Told(), scan(np.zeros((4, 8, 8), np.uint8), samples), np.arange(4))
+    values = {name: each["pointing_game"]["value"] for name, each in found["methods"].items()}
+    assert values == {"grad-cam": 0.25, "grad-cam++": 0.25, "hirescam": 0.5, "layercam": 0.25}
+
+
+def test_method_that_points_best_is_chosen() -> None:
+    samples = [sample(HIT), sample(HIT), sample(MISS), sample()]
+    chosen = choose_method(Told(), scan(np.zeros((4, 8, 8), np.uint8), samples), np.arange(4))
+    games = chosen["heatmap"]["pointing_game"]
+    assert chosen["heatmap"]["method"] == "hirescam"
+    assert (games["hirescam"]["samples"], games["hirescam"]["value"]) == (3, pytest.approx(2 / 3))
+    assert games["grad-cam"]["value"] == pytest.approx(1 / 3)
+    assert chosen["pointing_game"] == games["hirescam"]
+
+
+def test_grad_cam_is_taken_where_others_point_no_better() -> None:
+    assert best_method({"layercam": 0.5, "grad-cam": 0.5, "hirescam": 0.4}) == "grad-cam"
+    assert best_method({"grad-cam": 0.5, "layercam": 0.6, "hirescam": 0.6}) == "layercam"
+
+
+def test_nothing_is_chosen_without_boxes() -> None:
+    chosen = choose_method(Told(), scan(np.zeros((1, 8, 8), np.uint8), [sample()]), np.zeros(1, int))
+    assert chosen == {"pointing_game": None, "heatmap": {"method": "grad-cam", "pointing_game": None}}
 
 
 def test_warmest_place_is_sought_in_the_picture_not_in_its_padding() -> None:
@@ -79,23 +134,21 @@ def test_warmest_place_is_sought_in_the_picture_not_in_its_padding() -> None:
     squares[0, 16:32, :16] = 100
     left_top = Box(0, 0, 0.25, 0.5)
     found = judge_heatmaps(
-        KerasScorer(toy_model()), squares, [sample(left_top)], np.array([[32, 64]]), np.zeros(1, int)
+        KerasScorer(toy_model()), scan(squares, [sample(left_top)], 32, 64), np.zeros(1, int)
     )
-    assert found["pointing_game"]["value"] == 1.0
+    assert found["methods"]["grad-cam"]["pointing_game"]["value"] == 1.0
 
 
 def test_samples_without_boxes_cannot_be_judged() -> None:
     squares = np.zeros((1, SIZE_PX, SIZE_PX), np.uint8)
     with pytest.raises(DataError, match="has a box"):
-        judge_heatmaps(
-            KerasScorer(toy_model()), squares, [sample()], np.full((1, 2), SIZE_PX), np.zeros(1, int)
-        )
+        judge_heatmaps(KerasScorer(toy_model()), scan(squares, [sample()]), np.zeros(1, int))
 
 
 def test_maps_that_show_the_picture_alone_are_caught() -> None:
     # with a single feature, shuffling has nothing to exchange
     squares = np.random.default_rng(0).integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
-    check = randomisation_check(KerasScorer(toy_model()), squares)
+    check = randomisation_check(KerasScorer(toy_model()), squares, "grad-cam")
     assert [stage["median_correlation"] for stage in check["stages"]] == pytest.approx([1, 1, 1, 1])
 
 
@@ -111,7 +164,7 @@ def test_range_over_the_shuffles_is_told() -> None:
     model.get_layer("logit").set_weights([np.ones((1, 1)), np.zeros(1)])
     before = [weight.copy() for weight in model.get_weights()]
     squares = np.random.default_rng(0).integers(0, 255, (2, SIZE_PX, SIZE_PX)).astype(np.uint8)
-    control, head, *_ = randomisation_check(KerasScorer(model), squares)["stages"]
+    control, head, *_ = randomisation_check(KerasScorer(model), squares, "grad-cam")["stages"]
     assert (control["shuffled"], control["shuffles"]) == ("nothing", 1)
     assert (control["low"], control["high"]) == pytest.approx((1, 1))
     assert (head["shuffled"], head["shuffles"]) == ("head", SHUFFLES)
@@ -121,6 +174,7 @@ def test_range_over_the_shuffles_is_told() -> None:
 
 
 def test_flat_maps_are_not_compared() -> None:
-    check = randomisation_check(KerasScorer(toy_model()), np.zeros((1, SIZE_PX, SIZE_PX), np.uint8))
+    black = np.zeros((1, SIZE_PX, SIZE_PX), np.uint8)
+    check = randomisation_check(KerasScorer(toy_model()), black, "grad-cam")
     nothing = {"shuffles": 0, "median_correlation": None, "low": None, "high": None}
     assert check["stages"][0] == {"shuffled": "nothing", **nothing}

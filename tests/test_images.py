@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zlib
@@ -15,6 +16,13 @@ from PIL import Image
 from edge_app.errors import ImageError, ImageTooLarge, InvalidImage, MissingImage, UnsupportedImage
 from edge_app.images import decode_image, encode_png, shrink
 from export.drawn import draw_xray
+
+# 32 x 32 pixels, level 4 * (row + column), with arithmetic coding, which Pillow reads but does not write.
+ARITHMETIC_JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAx"
+    "NDQ0Hyc5PTgyPC4zNDL/yQALCAAgACABAREA/8wABgAQEAX/2gAIAQEAAD8A/wDPhnBQ/vpd+IUo0WJ1Uep4v7yV/X/9xl8z94Ol"
+    "pHzv7HfFJrFfzrI+kP/Z"
+)
 
 
 def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -115,6 +123,33 @@ def test_jpeg_that_was_cut_and_closed_again_is_refused(kept: float, progressive:
     assert decode_image(data).shape == (454, 373)
     with pytest.raises(InvalidImage, match="broken or incomplete"):
         decode_image(data[: int(kept * len(data))] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+@pytest.mark.parametrize(
+    "options", [{"subsampling": 2}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 3}]
+)
+def test_cut_is_refused_in_every_colour_and_layout(mode: str, options: dict[str, int]) -> None:
+    data = saved(Image.fromarray(draw_xray(1)).convert(mode), "JPEG", quality=95, **options)
+    assert decode_image(data).shape == (454, 373)
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(data[: int(0.6 * len(data))] + b"\xff\xd9")
+
+
+def test_cut_is_refused_whatever_follows_the_false_end() -> None:
+    data = jpeg(1)
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(data[: len(data) // 2] + b"\xff\xd9" + bytes(1000))
+
+
+def test_whole_jpeg_is_read_whatever_follows_it() -> None:
+    np.testing.assert_array_equal(decode_image(jpeg(1) + bytes(1000)), decode_image(jpeg(1)))
+
+
+def test_cut_jpeg_with_arithmetic_coding_is_refused() -> None:
+    assert decode_image(ARITHMETIC_JPEG)[31, 31] == pytest.approx(4 * 62, abs=4)
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(ARITHMETIC_JPEG[:-20] + b"\xff\xd9")
 
 
 def test_jpeg_with_a_margin_of_middle_grey_is_read() -> None:

@@ -2,16 +2,26 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_app.errors import DataError
-from tests.drawn_dataset import write_drawn_class_folders, write_drawn_mura
+from tests.drawn_dataset import write_drawn_class_folders, write_drawn_dataset, write_drawn_mura
 from training.datasets import read_dataset
 from training.prepare import TrainingData, prepare, split_rows
+from training.samples import Box, Sample
+from training.scan import Scan
 from training.splits import duplicate_pairs
+
+LAYOUTS = {
+    "FracAtlas": write_drawn_dataset,
+    "MURA": lambda data_dir: write_drawn_mura(data_dir / "MURA-v1.1").parent,
+    "class folders": lambda data_dir: write_drawn_class_folders(data_dir, ("",)),
+    "class folders by side": lambda data_dir: write_drawn_class_folders(data_dir, ("train", "val")),
+}
 
 
 def prepared(data_dir: Path, **options: object) -> TrainingData:
@@ -61,7 +71,7 @@ def test_training_can_go_on_without_what_leaks(folders: Path) -> None:
     shutil.copy(folders / "test/normal/200.png", folders / "train/fractured/copy.png")
     data = prepared(folders, leave_out_leaks=True)
     assert ids(data, "left out") == {"train/fractured/copy.png"}
-    [row] = [row for row in split_rows(data) if row["side"] == "left out"]
+    [row] = [row for row in split_rows(data, folders) if row["side"] == "left out"]
     assert row["reason"] == "nearly the same picture as test/normal/200.png"
 
 
@@ -81,7 +91,7 @@ def test_side_without_fractures_stops(folders: Path) -> None:
 
 def test_written_split_is_used_again(drawn_dataset: Path, tmp_path: Path) -> None:
     first = prepared(drawn_dataset)
-    rows = split_rows(first)
+    rows = split_rows(first, drawn_dataset)
     with (tmp_path / "split.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
@@ -109,9 +119,36 @@ def test_duplicates_labelled_differently_are_told(folders: Path, caplog: pytest.
 
 
 def test_every_image_has_a_row_in_the_split(drawn_dataset: Path) -> None:
-    rows = split_rows(prepared(drawn_dataset))
+    rows = split_rows(prepared(drawn_dataset), drawn_dataset)
     assert len(rows) == 64
     assert [row["image_id"] for row in rows if row["side"] == "unreadable"] == ["IMG0000000.jpg"]
+
+
+@pytest.mark.parametrize("write", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_split_tells_where_each_file_stands_in_the_data(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    dataset = read_dataset(write(tmp_path / "data"))
+    rows = split_rows(prepared(tmp_path / "data"), dataset.data_dir)
+    path_of = {sample.image_id: sample.path for sample in dataset.samples}
+    assert {row["image_id"]: tmp_path / "data" / row["file"] for row in rows} == path_of
+    assert all(row["file"].count("/") >= 1 and not row["file"].startswith("/") for row in rows)
+
+
+def test_boxes_read_back_from_the_split_exactly() -> None:
+    boxes = (Box(0.1, 1 / 3, 0.25, 1e-17), Box(0, 1.0, 0.1 + 0.2, 0.5))
+    samples = [
+        Sample("a", Path("data/in/a.png"), True, boxes=boxes),
+        Sample("b", Path("data/b.png"), False),
+    ]
+    none = np.zeros(0)
+    scan = Scan([], none, none, none, unreadable=[(each, "why") for each in samples])
+    data = TrainingData(scan, none, none, none, {})
+    first, second = split_rows(data, Path("data"))
+    assert first["boxes"].split(";")[0] == "0.1 0.3333333333333333 0.25 1e-17"
+    read = tuple(Box(*map(float, box.split(" "))) for box in first["boxes"].split(";"))
+    assert read == boxes
+    assert (first["file"], second["file"], second["boxes"]) == ("in/a.png", "b.png", "")
 
 
 def test_no_real_xray_stands_on_both_sides(xray_dir: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.drawn_dataset import write_drawn_mura
@@ -48,6 +49,8 @@ def test_fingerprint_changes_with_the_labels(drawn_dataset: Path, tmp_path: Path
 
 def test_run_tells_where_its_code_comes_from(drawn_dataset: Path) -> None:
     dataset = read_dataset(drawn_dataset)
+    before = datetime.now(UTC).date().isoformat()
     run = describe_run(dataset, {"source": "random", "licence": "none"}, {"train": 3})
     assert run["sides"] == {"train": 3}
     assert run["commit"] == "unknown" or len(run["commit"].removesuffix("-dirty")) == 40
+    assert before <= run["created"] <= datetime.now(UTC).date().isoformat()

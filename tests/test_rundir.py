@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -18,30 +19,48 @@ from training.rundir import (
 )
 
 
+def refused(message: str) -> AbstractContextManager[object]:
+    return pytest.raises(RunError, match=message)
+
+
 def test_same_settings_take_up_a_run(tmp_path: Path) -> None:
     for _ in range(2):
-        open_run(tmp_path / "run", {"seed": 1})
+        with open_run(tmp_path / "run", {"seed": 1}):
+            pass
     assert (tmp_path / "run" / "config.json").is_file()
 
 
 def test_other_settings_are_refused_with_what_differs(tmp_path: Path) -> None:
-    open_run(tmp_path / "run", {"seed": 1, "epochs": 3})
-    write_state(tmp_path / "run" / "checkpoint" / "last.npz", {})
-    with pytest.raises(RunError, match=r"seed was 1, now 2"):
-        open_run(tmp_path / "run", {"seed": 2, "epochs": 3})
+    with open_run(tmp_path / "run", {"seed": 1, "epochs": 3}):
+        write_state(tmp_path / "run" / "checkpoint" / "last.npz", {})
+    with refused("seed was 1, now 2"), open_run(tmp_path / "run", {"seed": 2, "epochs": 3}):
+        pass
+
+
+def test_directory_is_for_one_training_at_a_time(tmp_path: Path) -> None:
+    with open_run(tmp_path / "run", {"seed": 1}):
+        (tmp_path / "run" / "split.csv").write_text("of the first")
+        with (
+            refused("Another training is at work in .*name a new"),
+            open_run(tmp_path / "run", {"seed": 2}),
+        ):
+            pass
+        assert (tmp_path / "run" / "split.csv").read_text() == "of the first"
+    with open_run(tmp_path / "run", {"seed": 2}):
+        assert '"seed": 2' in (tmp_path / "run" / "config.json").read_text()
 
 
 def test_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("keep me")
-    with pytest.raises(RunError, match="Name a new directory"):
-        open_run(tmp_path, {})
+    with refused("Name a new directory"), open_run(tmp_path, {}):
+        pass
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
 def test_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
-    with pytest.raises(RunError, match="is a file"):
-        open_run(tmp_path / "run", {})
+    with refused("is a file"), open_run(tmp_path / "run", {}):
+        pass
 
 
 @pytest.mark.parametrize("text", ["", "[1", "7"])
@@ -49,8 +68,8 @@ def test_broken_settings_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
     (tmp_path / "checkpoint").mkdir()
     write_state(tmp_path / "checkpoint" / "last.npz", {})
-    with pytest.raises(RunError, match="cannot be read"):
-        open_run(tmp_path, {})
+    with refused("cannot be read"), open_run(tmp_path, {}):
+        pass
 
 
 def test_run_is_finished_when_it_is_evaluated(tmp_path: Path) -> None:
@@ -70,19 +89,19 @@ def test_empty_evaluation_or_no_model_is_not_finished(tmp_path: Path) -> None:
 
 
 def test_settings_may_change_until_an_epoch_has_ended(tmp_path: Path) -> None:
-    open_run(tmp_path / "run", {"seed": 1})
-    (tmp_path / "run" / "split.csv").write_text("of the first settings")
-    open_run(tmp_path / "run", {"seed": 2})
-    assert not (tmp_path / "run" / "split.csv").exists()
+    with open_run(tmp_path / "run", {"seed": 1}):
+        (tmp_path / "run" / "split.csv").write_text("of the first settings")
+    with open_run(tmp_path / "run", {"seed": 2}):
+        assert not (tmp_path / "run" / "split.csv").exists()
     assert '"seed": 2' in (tmp_path / "run" / "config.json").read_text()
 
 
-@pytest.mark.parametrize("left", [(), (".config.json",), ("config.json",)])
+@pytest.mark.parametrize("left", [(), (".lock",), (".config.json",), ("config.json",)])
 def test_kill_while_the_directory_is_made_leaves_it_usable(tmp_path: Path, left: tuple[str, ...]) -> None:
     for name in left:
         (tmp_path / name).write_bytes(b"")
-    open_run(tmp_path, {"seed": 1})
-    assert (tmp_path / "checkpoint").is_dir()
+    with open_run(tmp_path, {"seed": 1}):
+        assert (tmp_path / "checkpoint").is_dir()
 
 
 class Variable:

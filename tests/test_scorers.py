@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx.parser
 import pytest
 from keras import layers
 
@@ -28,6 +30,22 @@ from training.evaluation.scorers import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
+# Two classes behind the toy bundle's features, brightness and darkness: the logits 1 and 4 * brightness.
+TWO_CLASSES = """
+<ir_version: 10, opset_import: ["": 18]>
+classes (float[N, 16, 16, 2] features)
+    => (float[N, 2] logit, float[N, 2] probability, float[N, 2, 16, 16, 2] gradient)
+<int64[2] axes = {1, 2}, int64[1] one = {1}, float[2, 2] weights = {1, 4, 1, 0},
+ float[1, 2, 1, 1, 2] slopes = {1, 1, 4, 0}>
+{
+    pooled = ReduceMean <keepdims = 0> (features, axes)
+    logit = MatMul (pooled, weights)
+    probability = Softmax <axis = 1> (logit)
+    each = Unsqueeze (features, one)
+    nothing = Sub (each, each)
+    gradient = Add (nothing, slopes)
+}
+"""
 BLACK = np.zeros((5, SIZE_PX, SIZE_PX), np.uint8)
 
 
@@ -38,21 +56,25 @@ def test_logits_are_those_of_the_layer_over_several_batches() -> None:
     assert KerasScorer(toy_model(), batch_size=2).logits(squares) == pytest.approx(expected, abs=1e-5)
 
 
-def test_heatmap_is_the_feature_weighed_by_its_mean_gradient() -> None:
+def test_evidence_is_the_features_with_their_exact_gradient() -> None:
     squares = BLACK.copy()
     squares[:, 16:32, 32:48] = 200
     squares[:, 48:, :16] = 50
-    maps = KerasScorer(toy_model(), batch_size=2).heatmaps(squares)
-    expected = np.zeros((4, 4))
-    expected[1, 2], expected[3, 0] = 1, 0.25
-    assert maps.shape == (5, 4, 4)
-    assert maps[4] == pytest.approx(expected, abs=1e-6)
+    evidence = list(KerasScorer(toy_model(), batch_size=2).evidence(squares))
+    features = np.zeros((4, 4, 1))
+    features[1, 2], features[3, 0] = 200 / 255, 50 / 255
+    # the logit is the log-sum-exp of 4 b - 3, and its gradient 4 times each cell's share of that sum
+    gradient = 4 * np.exp(4 * features) / np.exp(4 * features).sum()
+    assert len(evidence) == 5
+    assert evidence[4].features == pytest.approx(features, abs=1e-5)
+    assert evidence[4].gradient == pytest.approx(gradient, abs=1e-5)
 
 
-def test_heatmap_needs_no_trainable_weight() -> None:
+def test_evidence_needs_no_trainable_weight() -> None:
     model = toy_model()
     model.trainable = False
-    assert KerasScorer(model).heatmaps(BLACK[:1] + 9)[0] == pytest.approx(np.ones((4, 4)), abs=1e-6)
+    [evidence] = KerasScorer(model).evidence(BLACK[:1] + 9)
+    assert evidence.gradient == pytest.approx(np.full((4, 4, 1), 4 / 16), abs=1e-6)
 
 
 def test_diverged_model_is_told() -> None:
@@ -85,9 +107,22 @@ def test_bundle_scores_and_explains_as_the_app_does(
     prediction = toy_predictor.predict(drawn_png)
     probability = 1 / (1 + np.exp(-scorer.logits(squares)))
     assert probability == pytest.approx([prediction.probability], abs=1e-6)
-    # the toy head is linear: its map is 4 * brightness - 2 * darkness where that is positive
-    evidence = np.maximum(6 * squares.reshape(1, 16, 2, 16, 2).mean(axis=(2, 4)) / 255 - 2, 0)
-    assert scorer.heatmaps(squares) == pytest.approx(evidence / evidence.max(), abs=1e-5)
+    [evidence] = scorer.evidence(squares)
+    brightness = squares.reshape(16, 2, 16, 2).mean(axis=(1, 3)) / 255
+    assert evidence.features == pytest.approx(np.stack([brightness, 1 - brightness], -1), abs=1e-6)
+    assert evidence.gradient == pytest.approx(np.tile([4 / 256, -2 / 256], (16, 16, 1)), abs=1e-6)
+
+
+def test_several_classes_are_scored_by_the_log_odds_of_the_finding(toy_bundle: Path) -> None:
+    bundle = load_bundle(toy_bundle)
+    classifier = onnx.parser.parse_model(TWO_CLASSES).SerializeToString()
+    manifest = replace(bundle.manifest, classes=("normal", "fracture"))
+    scorer = BundleScorer(replace(bundle, manifest=manifest, classifier=classifier))
+    # softmax over the logits 1 and 4 b makes the log odds of the second 4 b - 1
+    squares = np.full((1, 32, 32), 255, np.uint8)
+    assert scorer.logits(squares) == pytest.approx([3], abs=1e-5)
+    [evidence] = scorer.evidence(squares)
+    assert evidence.gradient[0, 0].tolist() == [4, 0]
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "legacy.h5"])

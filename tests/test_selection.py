@@ -20,7 +20,7 @@ f,0,,unreadable,cut short
 
 def dataset(**sides: str) -> Dataset:
     samples = tuple(Sample(name, Path(name), name in "ace", side) for name, side in sides.items())
-    return Dataset("class folders", "drawn", "fracture", "this data", samples)
+    return Dataset(Path(), "class folders", "drawn", "fracture", "this data", samples)
 
 
 def without_sides() -> Dataset:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import SettingsError
-from edge_app.settings import Settings, parse_settings
+from edge_app.settings import Settings, parse_choose_settings, parse_settings
 
 
 def test_defaults_are_loopback_and_port_5000() -> None:
@@ -17,6 +17,19 @@ def test_defaults_are_loopback_and_port_5000() -> None:
 def test_command_line_is_read() -> None:
     words = ["--host", "localhost", "--port", "81", "--bundle", "/b", "--device", "cpu", "--threads", "2"]
     assert parse_settings(words) == Settings("127.0.0.1", 81, Path("/b"), "cpu", 2)
+
+
+def test_bundle_needs_no_signature_unless_a_key_is_named() -> None:
+    assert parse_settings([]).trusted_key is None
+    assert parse_settings(["--trusted-key", "/k.pem"]).trusted_key == Path("/k.pem")
+
+
+def test_measuring_takes_what_is_about_the_model() -> None:
+    words = ["--bundle", "/b", "--device", "cpu", "--threads", "2", "--trusted-key", "/k.pem"]
+    expected = Settings(bundle_dir=Path("/b"), device="cpu", threads=2, trusted_key=Path("/k.pem"))
+    assert parse_choose_settings(words) == expected
+    with pytest.raises(SettingsError, match="0 to 256"):
+        parse_choose_settings(["--threads", "-1"])
 
 
 @pytest.mark.parametrize(

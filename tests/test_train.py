@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,7 @@ def finished(drawn_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_run_directory_holds_everything(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
+        ".lock",
         "best_model.keras",
         "checkpoint",
         "config.json",
@@ -99,6 +101,15 @@ def test_split_is_written_down_with_what_was_left_out(finished: Path) -> None:
     assert evaluation["operating_point"]["sensitivity"]["value"] >= 0.9
 
 
+def test_method_of_the_heat_map_is_chosen_on_validation(finished: Path) -> None:
+    evaluation = json.loads((finished / "evaluation.json").read_text())
+    games = evaluation["heatmap"]["pointing_game"]
+    assert set(games) == {"grad-cam", "grad-cam++", "hirescam", "layercam"}
+    assert {game["samples"] for game in games.values()} == {evaluation["fractured"]}
+    assert evaluation["pointing_game"] == games[evaluation["heatmap"]["method"]]
+    assert evaluation["pointing_game"]["value"] == max(game["value"] for game in games.values())
+
+
 def test_finished_run_is_not_trained_again(finished: Path, drawn_dataset: Path) -> None:
     before = (finished / "best_model.keras").stat().st_mtime_ns
     done = run(training(drawn_dataset, finished))
@@ -131,6 +142,55 @@ def test_killed_run_goes_on_and_ends_like_an_uninterrupted_one(
     # the killed process may have come an epoch further before the signal reached it
     assert re.search(r"Going on after epoch [23] of 4\.", done.stdout)
     same_results(tmp_path / "killed", finished)
+
+
+def test_resumed_run_keeps_the_day_on_which_it_was_begun(
+    drawn_dataset: Path, finished: Path, tmp_path: Path
+) -> None:
+    run_dir = Path(shutil.copytree(finished, tmp_path / "run"))
+    (run_dir / "evaluation.json").unlink()
+    provenance = json.loads((run_dir / "provenance.json").read_text())
+    (run_dir / "provenance.json").write_text(json.dumps({**provenance, "created": "2020-02-20"}))
+    done = run(training(drawn_dataset, run_dir))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((run_dir / "provenance.json").read_text())["created"] == "2020-02-20"
+    same_results(run_dir, finished)
+
+
+@pytest.fixture
+def under_way(drawn_dataset: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a long training of a small network that reads its images again and again."""
+    data_dir = shutil.copytree(drawn_dataset, tmp_path / "drawn")
+    words = ["--model", "custom", "--epochs", "500", "--patience", "500", "--cache", "none"]
+    with subprocess.Popen(
+        training(data_dir, tmp_path / "run", *words),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert any(line.startswith("Epoch 1 ") for line in process.stdout)
+        yield process
+        process.kill()
+
+
+@pytest.mark.usefixtures("under_way")
+def test_second_training_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    done = run(training(tmp_path / "drawn", tmp_path / "run", "--seed", "2"))
+    assert done.returncode == 1
+    assert f"Another training is at work in {tmp_path / 'run'}. Let it end" in done.stdout
+
+
+def test_image_that_disappears_during_the_training_is_named(
+    under_way: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    split = rows(tmp_path / "run" / "split.csv")
+    image = tmp_path / "drawn" / next(row["file"] for row in split if row["side"] == "train")
+    image.unlink()
+    output = under_way.communicate(timeout=60)[0]
+    assert under_way.returncode == 1
+    assert f"{image} disappeared during the training. Restore it" in output
+    assert "Traceback" not in output
 
 
 def test_run_that_is_killed_again_and_again_at_any_moment_ends_the_same(

@@ -10,6 +10,7 @@ LOCKS = {
     "requirements-edge.txt": [],
     "requirements-train.txt": ["--extra", "train", "--extra", "test"],
     "requirements-train-cuda.txt": ["--extra", "cuda"],
+    "requirements-bench.txt": ["--extra", "bench"],
 }
 
 

@@ -94,7 +94,7 @@ def evaluate(
             groups,
             None if chosen_on is judged or selection.holds_validation else chosen_on,
         ),
-        "heatmaps": _heatmaps(candidate.scorer, scan, groups),
+        "heatmaps": _heatmaps(candidate, scan, groups),
         "unreadable": {
             "side": selection.unreadable_side,
             **_unreadable([*selection.unreadable, *scan.unreadable]),
@@ -202,23 +202,24 @@ def _figures(
     }
 
 
-def _heatmaps(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
+def _heatmaps(candidate: Candidate, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
+    scorer = candidate.scorer
     boxes = check = None
     remarks = []
     if any(sample.boxes for sample in scan.samples):
-        boxes = judge_heatmaps(scorer, scan.squares, scan.samples, scan.shapes, groups)
+        boxes = judge_heatmaps(scorer, scan, groups)
     else:
         remarks.append("No X-ray that is judged has a box, so nothing tells whether heat maps point right.")
     if isinstance(scorer, KerasScorer):
         positive = np.flatnonzero([sample.fractured for sample in scan.samples])
         places = np.linspace(0, len(positive) - 1, min(len(positive), EXPLAINED_SAMPLES)).astype(int)
-        check = randomisation_check(scorer, scan.squares[positive[places]])
+        check = randomisation_check(scorer, scan.squares[positive[places]], candidate.method)
     else:
         remarks.append(
             "A bundle's weights are fixed in its graphs, so they cannot be shuffled: check the run that "
             "the bundle was made from."
         )
-    return {"boxes": boxes, "randomisation": check, "remarks": remarks}
+    return {"method": candidate.method, "boxes": boxes, "randomisation": check, "remarks": remarks}
 
 
 def _unreadable(files: Sequence[tuple[Sample, str]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_app.errors import DataError
 from training import splits
-from training.samples import Sample
+from training.samples import Box, Sample
 from training.scan import Cache, Scan, scan_samples
 
 UNREADABLE = "unreadable"
@@ -103,13 +103,34 @@ def prepare(
     return TrainingData(scan, labels, groups, sides, reasons)
 
 
-def split_rows(data: TrainingData) -> list[dict[str, Any]]:
-    """Tell of every sample where it stands and why, a row each, as `split.csv` holds it."""
-    readable = [
-        _row(sample, data.groups[index], data.sides[index], data.reasons.get(index, ""))
+def split_rows(data: TrainingData, data_dir: Path) -> list[dict[str, Any]]:
+    """Tell of every sample where it stands and why.
+
+    Args:
+        data: The samples.
+        data_dir: The folder that they were read from.
+
+    Returns:
+        A row each, as `split.csv` holds it. `file` is the path inside the folder, with /, and `boxes` holds
+        "x y width height" of each box as fractions of the picture, joined by ";".
+    """
+    placed = [
+        (sample, data.groups[index], data.sides[index], data.reasons.get(index, ""))
         for index, sample in enumerate(data.scan.samples)
     ]
-    return readable + [_row(sample, "", UNREADABLE, why) for sample, why in data.scan.unreadable]
+    placed += [(sample, "", UNREADABLE, why) for sample, why in data.scan.unreadable]
+    return [
+        {
+            "image_id": sample.image_id,
+            "fractured": int(sample.fractured),
+            "group": group,
+            "side": side,
+            "reason": reason,
+            "file": sample.path.relative_to(data_dir).as_posix(),
+            "boxes": ";".join(map(_box_text, sample.boxes)),
+        }
+        for sample, group, side, reason in placed
+    ]
 
 
 def log_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -136,14 +157,8 @@ def log_sides(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def _row(sample: Sample, group: object, side: str, reason: str) -> dict[str, Any]:
-    return {
-        "image_id": sample.image_id,
-        "fractured": int(sample.fractured),
-        "group": group,
-        "side": side,
-        "reason": reason,
-    }
+def _box_text(box: Box) -> str:
+    return " ".join(map(repr, astuple(box)))
 
 
 def _without(sides: splits.Sides, leaks: Sequence[splits.Leak]) -> splits.Sides:

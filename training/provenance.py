@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,14 @@ def describe_run(dataset: Dataset, weights: Mapping[str, str], sides: Mapping[st
         sides: How many X-rays stand on each side of the split.
 
     Returns:
-        A JSON object.
+        A JSON object; `created` is today's date in UTC.
     """
     return {
         "dataset": describe_dataset(dataset),
         "weights": dict(weights),
         "sides": dict(sides),
         "commit": _commit(),
+        "created": f"{datetime.now(UTC):%Y-%m-%d}",
     }
 
 

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import RunError
+from training.lock import take_lock
 
+LOCK = ".lock"
 CONFIG = "config.json"
 SPLIT = "split.csv"
 PROVENANCE = "provenance.json"
@@ -28,8 +30,9 @@ BEST_MODEL = "best_model.keras"
 EVALUATION = "evaluation.json"
 
 
-def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
-    """Start a run directory, or take up the one that the same configuration began.
+@contextmanager
+def open_run(run_dir: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Hold a run directory for one training: a new one, or the one that the same configuration began.
 
     Until the first epoch has ended nothing is lost, and another configuration starts anew.
 
@@ -38,30 +41,18 @@ def open_run(run_dir: Path, config: Mapping[str, Any]) -> None:
         config: Everything that the result depends on; JSON values.
 
     Raises:
-        RunError: the directory belongs to another configuration or holds something else.
+        RunError: another training holds the directory, or it belongs to another configuration or holds
+            something else.
     """
-    path = run_dir / CONFIG
-    if run_dir.exists() and not run_dir.is_dir():
-        raise RunError(f"{run_dir} is a file. Name a directory with --out.")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    strangers = {entry.name for entry in run_dir.iterdir()} - {_partial(path).name}
-    if strangers and not path.exists():
-        raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
-    if not (run_dir / LAST_CHECKPOINT).exists():
-        for name in (SPLIT, PROVENANCE):
-            (run_dir / name).unlink(missing_ok=True)
-        write_json(path, config)
-        (run_dir / "checkpoint").mkdir(exist_ok=True)
-    found = _read_json(path)
-    if found is None:
-        raise RunError(f"{path} cannot be read. Name a new directory with --out.")
-    differing = [key for key in {*found, *config} if found.get(key) != config.get(key)]
-    if differing:
-        changes = ", ".join(f"{k} was {found.get(k)}, now {config.get(k)}" for k in sorted(differing))
-        raise RunError(
-            f"{run_dir} was begun with other settings ({changes}). Use the same settings to resume it, "
-            "or name a new directory with --out."
-        )
+    _make_dir(run_dir)
+    # The file stays: whoever removed it could remove another training's.
+    with (run_dir / LOCK).open("a") as file:
+        if not take_lock(file):
+            raise RunError(
+                f"Another training is at work in {run_dir}. Let it end, or name a new directory with --out."
+            )
+        _begin(run_dir, config)
+        yield
 
 
 def is_finished(run_dir: Path) -> bool:
@@ -140,6 +131,37 @@ def save_model(path: Path, model: keras.Model) -> None:
     """Save a model in one step."""
     with _replacing(path) as partial:
         model.save(partial)
+
+
+def _make_dir(run_dir: Path) -> None:
+    """Make a directory where there is none; refuse one that no training made."""
+    if run_dir.exists() and not run_dir.is_dir():
+        raise RunError(f"{run_dir} is a file. Name a directory with --out.")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / CONFIG
+    strangers = {entry.name for entry in run_dir.iterdir()} - {LOCK, _partial(path).name}
+    if strangers and not path.exists():
+        raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
+
+
+def _begin(run_dir: Path, config: Mapping[str, Any]) -> None:
+    """Write the configuration down, or compare it with the one that epochs were trained with."""
+    path = run_dir / CONFIG
+    if not (run_dir / LAST_CHECKPOINT).exists():
+        for name in (SPLIT, PROVENANCE):
+            (run_dir / name).unlink(missing_ok=True)
+        write_json(path, config)
+        (run_dir / "checkpoint").mkdir(exist_ok=True)
+    found = _read_json(path)
+    if found is None:
+        raise RunError(f"{path} cannot be read. Name a new directory with --out.")
+    differing = [key for key in {*found, *config} if found.get(key) != config.get(key)]
+    if differing:
+        changes = ", ".join(f"{k} was {found.get(k)}, now {config.get(k)}" for k in sorted(differing))
+        raise RunError(
+            f"{run_dir} was begun with other settings ({changes}). Use the same settings to resume it, "
+            "or name a new directory with --out."
+        )
 
 
 def _unreadable(path: Path) -> RunError:

@@ -47,10 +47,12 @@ class Sample:
 class Dataset:
     """A data set as it was found.
 
-    `layout` is "MURA", "class folders" or "FracAtlas", `positive` what its positive label means,
-    `sha256` a fingerprint of its table. `remarks` are sentences on what is odd about it.
+    `data_dir` is the folder that was read; every image stands in it. `layout` is "MURA", "class folders" or
+    "FracAtlas", `positive` what its positive label means, `sha256` a fingerprint of its table. `remarks`
+    are sentences on what is odd about it.
     """
 
+    data_dir: Path
     layout: str
     name: str
     positive: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi
-from typing import Any
 
 import keras
 from keras import layers
@@ -77,7 +76,6 @@ def apply_stage(model: keras.Model, stage: Stage) -> None:
             layer.trainable = layer.name in stage.layers
 
 
-@keras.saving.register_keras_serializable("training")
 class StageCosine(keras.optimizers.schedules.LearningRateSchedule):
     """One stage's part of a learning rate that falls along a cosine over the whole training.
 
@@ -105,15 +103,6 @@ class StageCosine(keras.optimizers.schedules.LearningRateSchedule):
         done = (self.first_step + step) / self.total_steps
         rise = keras.ops.minimum((step + 1) / self.warmup_steps, 1.0)
         return self.peak * rise * (1 + keras.ops.cos(pi * done)) / 2
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments, for saving."""
-        return {
-            "peak": self.peak,
-            "first_step": self.first_step,
-            "total_steps": self.total_steps,
-            "warmup_steps": self.warmup_steps,
-        }
 
 
 def stage_rate(stage: Stage, peak: float, steps: int, epochs: int) -> StageCosine:

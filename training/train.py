@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -35,7 +36,7 @@ from training.config import Config
 from training.datasets import read_dataset
 from training.evaluation import metrics
 from training.evaluation.assessment import evaluate_scores
-from training.evaluation.explain import judge_heatmaps
+from training.evaluation.explain import choose_method
 from training.evaluation.report import estimate_text
 from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.fit import fit
@@ -80,39 +81,27 @@ def train(
     Raises:
         EdgeError: the data, the weights or the run directory do not allow it.
     """
-    if strategies.is_chief(strategy):
-        rundir.open_run(run_dir, asdict(config))
-    if rundir.is_finished(run_dir):
-        logger.info("%s is finished already; nothing to do.", run_dir)
-        return
-    written = run_dir / rundir.SPLIT
-    data = prepare(
-        dataset.samples,
-        config.image_size,
-        cache,
-        config.seed,
-        written if written.exists() else split,
-        leave_out_leaks=config.leaks == "leave_out",
-        hold_out_test=config.hold_out_test,
-    )
-    rows = split_rows(data)
-    if written.exists():
-        _check_unchanged(rows, written)
-    sides = log_sides(rows)
-    _check_batch(config.batch_size, sides[TRAIN], strategy.num_replicas_in_sync)
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
-    with strategy.scope():
-        model = build_model(config.model, config.image_size, config.dropout)
-        start = load_weights(model, config.model, config.weights)
-    _check_start(start, run_dir)
-    if strategies.is_chief(strategy) and not written.exists():
-        rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
-        rundir.write_csv(written, rows)
-    fit(config, data, model, start != RANDOM, run_dir, strategy)
-    if strategies.is_chief(strategy):
-        finish(config, data, run_dir)
-    strategies.wait_for_all(strategy)
+    chief = strategies.is_chief(strategy)
+    with rundir.open_run(run_dir, asdict(config)) if chief else nullcontext():
+        if rundir.is_finished(run_dir):
+            logger.info("%s is finished already; nothing to do.", run_dir)
+            return
+        data, rows = _split(config, dataset, run_dir / rundir.SPLIT, cache, split)
+        sides = log_sides(rows)
+        _check_batch(config.batch_size, sides[TRAIN], strategy.num_replicas_in_sync)
+        keras.utils.set_random_seed(config.seed)
+        keras.config.set_dtype_policy(config.precision)
+        with strategy.scope():
+            model = build_model(config.model, config.image_size, config.dropout)
+            start = load_weights(model, config.model, config.weights)
+        _check_start(start, run_dir)
+        if chief and not (run_dir / rundir.SPLIT).exists():
+            rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
+            rundir.write_csv(run_dir / rundir.SPLIT, rows)
+        fit(config, data, model, start != RANDOM, run_dir, strategy)
+        if chief:
+            finish(config, data, run_dir)
+        strategies.wait_for_all(strategy)
 
 
 def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
@@ -157,14 +146,33 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
         ],
     )
     rundir.save_model(run_dir / rundir.BEST_MODEL, model)
-    evaluation = evaluate_scores(labels, probabilities, groups)
-    evaluation["calibration"] = {"method": "platt", **asdict(calibration)}
-    evaluation["pointing_game"] = None
-    if any(sample.boxes for sample in scan.samples):
-        judged = judge_heatmaps(scorer, scan.squares, scan.samples, scan.shapes, groups)
-        evaluation["pointing_game"] = judged["pointing_game"]
+    evaluation = {
+        **evaluate_scores(labels, probabilities, groups),
+        "calibration": {"method": "platt", **asdict(calibration)},
+        **choose_method(scorer, scan, groups),
+    }
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     _log_evaluation(evaluation, run_dir)
+
+
+def _split(
+    config: Config, dataset: Dataset, written: Path, cache: Cache, earlier: Path | None
+) -> tuple[TrainingData, list[dict[str, Any]]]:
+    """Decode and split the X-rays, as the run's `split.csv` says where it is written already."""
+    resumed = written.exists()
+    data = prepare(
+        dataset.samples,
+        config.image_size,
+        cache,
+        config.seed,
+        written if resumed else earlier,
+        leave_out_leaks=config.leaks == "leave_out",
+        hold_out_test=config.hold_out_test,
+    )
+    rows = split_rows(data, dataset.data_dir)
+    if resumed:
+        _check_unchanged(rows, written)
+    return data, rows
 
 
 def _check_unchanged(rows: Sequence[Mapping[str, Any]], written: Path) -> None:
@@ -200,6 +208,13 @@ def _check_batch(batch_size: int, samples: int, replicas: int) -> None:
         )
 
 
+def _check_images(dataset: Dataset) -> None:
+    """Refuse to go on without an image; TensorFlow only tells that a Python function failed."""
+    gone = [sample.path for sample in dataset.samples if not sample.path.is_file()]
+    if gone:
+        raise DataError(f"{gone[0]} disappeared during the training. Restore it; the same command goes on.")
+
+
 def _log_evaluation(evaluation: dict[str, Any], run_dir: Path) -> None:
     area, point, pointing = (evaluation[key] for key in ("auroc", "operating_point", "pointing_game"))
     logger.info("Validation AUROC %s.", estimate_text(area))
@@ -211,7 +226,8 @@ def _log_evaluation(evaluation: dict[str, Any], run_dir: Path) -> None:
     )
     if pointing:
         logger.info(
-            "The warmest place lies in a box in %.1f %% of %d X-rays that have one.",
+            "The warmest place of %s lies in a box in %.1f %% of %d X-rays that have one.",
+            evaluation["heatmap"]["method"],
             100 * pointing["value"],
             pointing["samples"],
         )
@@ -290,6 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise DeviceError(
                 "Another worker stopped. Start the same command on all of them again to go on."
             ) from error
+        except tf.errors.UnknownError:
+            _check_images(dataset)
+            raise
 
     return run_explained(command, _WHEN_MEMORY_IS_FULL)
 

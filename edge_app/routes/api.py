@@ -30,7 +30,12 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
     """
     routes = Blueprint("api", __name__)
     manifest = predictor.manifest
-    model = {"name": manifest.name, "version": manifest.version, "created": manifest.created}
+    model = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "created": manifest.created,
+        "precision": predictor.variant,
+    }
 
     @routes.post("/predict")
     def predict() -> ResponseReturnValue:

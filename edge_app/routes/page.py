@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from edge_app.bundle import Manifest
+from edge_app.manifest import Manifest
 from edge_app.settings import Settings
 
 

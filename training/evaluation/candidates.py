@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_app.bundle import MANIFEST, load_bundle, sha256_of
 from edge_app.errors import RunError, SettingsError
+from edge_app.gradcam import GRAD_CAM, METHODS
 from training import rundir
 from training.evaluation.metrics import Scored
 from training.evaluation.scorers import (
@@ -30,9 +31,9 @@ class Candidate:
 
     `kind` is "run", "bundle", "model file" or "weights file"; `sha256` tells the file, or the bundle's
     manifest. `trained_on` is the SHA-256 of the data set it was trained on, `finding` what it was trained
-    to find. `threshold` is the probability from which it reports that, chosen for `target_sensitivity`.
-    `split` is the run's `split.csv`, `validation` the scores that its calibration and threshold were
-    chosen on.
+    to find. `method` names its heat maps. `threshold` is the probability from which it reports a finding,
+    chosen for `target_sensitivity`. `split` is the run's `split.csv`, `validation` the scores that its
+    calibration and threshold were chosen on.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Candidate:
     scorer: Scorer
     trained_on: str = ""
     finding: str = ""
+    method: str = GRAD_CAM
     threshold: float | None = None
     target_sensitivity: float | None = None
     split: Path | None = None
@@ -103,6 +105,7 @@ def _bundle(bundle_dir: Path) -> Candidate:
         scorer=BundleScorer(bundle),
         trained_on=str(settings.get("dataset_sha256", "")) if isinstance(settings, dict) else "",
         finding=training["dataset"].get("finding", ""),
+        method=bundle.manifest.method,
         threshold=bundle.manifest.threshold,
         target_sensitivity=content["operating_point"].get("target_sensitivity"),
     )
@@ -126,6 +129,9 @@ def _run(path: Path, batch_size: int) -> Candidate:
             for name in (rundir.CONFIG, rundir.PROVENANCE, rundir.EVALUATION)
         )
         point = evaluation["operating_point"]
+        method = evaluation.get("heatmap", {}).get("method", GRAD_CAM)
+        if method not in METHODS:
+            raise ValueError(f"unknown heat map {method!r}")
         rows = rundir.read_csv(run_dir / rundir.PREDICTIONS)
         return Candidate(
             name=run_dir.resolve().name,
@@ -134,6 +140,7 @@ def _run(path: Path, batch_size: int) -> Candidate:
             scorer=scorer,
             trained_on=config["dataset_sha256"],
             finding=provenance["dataset"].get("finding", ""),
+            method=method,
             threshold=float(point["threshold"]),
             target_sensitivity=float(point["target_sensitivity"]),
             split=run_dir / rundir.SPLIT,

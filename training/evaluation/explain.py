@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,63 +12,85 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from edge_app.errors import DataError
-from edge_app.gradcam import scale_to_peak
+from edge_app.gradcam import GRAD_CAM, METHODS, scale_to_peak
 from edge_app.preprocess import to_picture
 from training.evaluation import metrics
 from training.evaluation.scorers import KerasScorer, Scorer
-from training.samples import Box, Sample
-from training.scan import Squares
+from training.samples import Box
+from training.scan import Scan, Squares
 
 SHUFFLES = 20
 _HALF_OF_PEAK = 0.5
 
 
-def judge_heatmaps(
-    scorer: Scorer,
-    squares: Squares,
-    samples: Sequence[Sample],
-    shapes: NDArray[np.int64],
-    groups: NDArray[np.int64],
-) -> dict[str, Any]:
-    """Compare heat maps with the boxes that people drew.
+def choose_method(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
+    """Choose the method of the heat maps by the pointing game.
 
     Args:
-        scorer: What is judged.
-        squares: Like uint8 (N, S, S).
-        samples: N samples; those without a box are passed over.
-        shapes: int64 (N, 2), the pictures' heights and widths.
+        scorer: What is explained.
+        scan: N X-rays.
         groups: int64 (N,), for the bootstrap.
 
     Returns:
-        A JSON object. `pointing_game` is the share of samples whose warmest place lies in a box, with its
-        95 % interval and the number of samples; `by_chance` is what a random place would reach, the mean
-        share of the picture that boxes cover. `overlap` is the mean overlap (intersection over union) of
-        the boxes with the map above half of its peak, `energy` the mean share of the map inside the boxes.
+        What `evaluation.json` tells: `heatmap`, with the chosen `method` and the `pointing_game` of each,
+        and the `pointing_game` of the chosen one; Grad-CAM and null where no X-ray has a box.
+    """
+    if not any(sample.boxes for sample in scan.samples):
+        return {"pointing_game": None, "heatmap": {"method": GRAD_CAM, "pointing_game": None}}
+    judged = judge_heatmaps(scorer, scan, groups)
+    games = {
+        name: {"samples": judged["samples"], **found["pointing_game"]}
+        for name, found in judged["methods"].items()
+    }
+    method = best_method({name: game["value"] for name, game in games.items()})
+    return {"pointing_game": games[method], "heatmap": {"method": method, "pointing_game": games}}
+
+
+def best_method(values: Mapping[str, float]) -> str:
+    """Return the method with the highest value; Grad-CAM where it shares that, else the first that does."""
+    return max(values, key=lambda name: (values[name], name == GRAD_CAM))
+
+
+def judge_heatmaps(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
+    """Compare the heat maps of every method with the boxes that people drew.
+
+    Args:
+        scorer: What is judged.
+        scan: N X-rays; those without a box are passed over.
+        groups: int64 (N,), for the bootstrap.
+
+    Returns:
+        A JSON object: `samples`, how many X-rays have a box; `by_chance`, how often a random place would
+        lie in one, the mean share of the picture that boxes cover; and `methods`, by name and with 95 %
+        intervals. There, `pointing_game` is the share of X-rays whose warmest place lies in a box,
+        `overlap` the mean overlap (intersection over union) of the boxes with the map above half of its
+        peak, `energy` the mean share of the map inside the boxes.
 
     Raises:
-        DataError: no sample has a box.
+        DataError: no X-ray has a box.
 
     Source:
         Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016, section 4.1, for the
         pointing game; Wang et al., Score-CAM, CVPR workshops 2020, section 4.3, for the energy.
     """
-    boxed = np.array([index for index, sample in enumerate(samples) if sample.boxes], np.int64)
-    if not boxed.size:
+    chosen = np.flatnonzero([bool(sample.boxes) for sample in scan.samples])
+    if not chosen.size:
         raise DataError("No X-ray that is judged has a box, so the heat map cannot be judged.")
-    maps = _over_pictures(scorer.heatmaps(squares[boxed]), shapes[boxed], scorer.size_px)
-    facts = [
-        _compare(heatmap, covered(samples[index].boxes, *heatmap.shape))
-        for heatmap, index in zip(maps, boxed, strict=True)
+    boxed = scan.only(chosen)
+    covered_shares = [
+        covered(sample.boxes, *shape).mean()
+        for sample, shape in zip(boxed.samples, boxed.shapes, strict=True)
     ]
-    pointing, overlap, energy, by_chance = np.array(facts).T
-    found = metrics.bootstrap(
-        metrics.shares(pointing=pointing, overlap=overlap, energy=energy), groups[boxed]
-    )
     return {
-        "pointing_game": {"samples": len(boxed), **asdict(found["pointing"])},
-        "by_chance": float(by_chance.mean()),
-        "overlap": asdict(found["overlap"]),
-        "energy": asdict(found["energy"]),
+        "samples": len(chosen),
+        "by_chance": float(np.mean(covered_shares)),
+        "methods": {
+            name: {
+                fact: asdict(estimate)
+                for fact, estimate in metrics.bootstrap(measure, groups[chosen]).items()
+            }
+            for name, measure in _measures(scorer, boxed).items()
+        },
     }
 
 
@@ -118,7 +140,7 @@ def energy_inside(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> fl
     return float(heatmap[inside].sum(dtype=np.float64) / total) if total else 0.0
 
 
-def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]:
+def randomisation_check(scorer: KerasScorer, squares: Squares, method: str) -> dict[str, Any]:
     """See whether heat maps change when a copy of the model forgets, layer by layer, what it learned.
 
     The values of each weight are shuffled, from the top down: first all that comes after the features,
@@ -128,6 +150,7 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
     Args:
         scorer: What is judged; it stays as it is.
         squares: Like uint8 (N, S, S).
+        method: Which heat maps, a name in `METHODS`.
 
     Returns:
         A JSON object: the number of samples, and for each stage `shuffles` and, over these,
@@ -138,7 +161,7 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
     Source:
         Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, section 3.
     """
-    own = scorer.heatmaps(squares)
+    own = _maps(scorer, squares, method)
     copy = keras.models.clone_model(scorer.model)
     forgetful = KerasScorer(copy, scorer.batch_size)
     features = [layer.name for layer in copy.layers].index("features")
@@ -147,14 +170,17 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
         "head and last features": [copy.layers[features]],
         "everything": copy.layers[:features],
     }
-    correlations = {"nothing": _correlation(own, scorer.heatmaps(squares)), **{name: [] for name in stages}}
+    correlations = {
+        "nothing": _correlation(own, _maps(scorer, squares, method)),
+        **{name: [] for name in stages},
+    }
     for seed in range(SHUFFLES):
         generator = np.random.default_rng(seed)
         copy.set_weights(scorer.model.get_weights())
         for stage, layers in stages.items():
             for layer in layers:
                 layer.set_weights([_shuffled(weight, generator) for weight in layer.get_weights()])
-            correlations[stage] += _correlation(own, forgetful.heatmaps(squares))
+            correlations[stage] += _correlation(own, _maps(forgetful, squares, method))
     return {
         "samples": len(squares),
         "stages": [
@@ -170,28 +196,41 @@ def randomisation_check(scorer: KerasScorer, squares: Squares) -> dict[str, Any]
     }
 
 
-def _over_pictures(
-    maps: NDArray[np.float32], shapes: NDArray[np.int64], size_px: int
-) -> Iterator[NDArray[np.float32]]:
-    """Cut each map to its picture, as the page shows it, and scale it again."""
-    for square_map, (height, width) in zip(maps, shapes.tolist(), strict=True):
-        yield scale_to_peak(to_picture(square_map, height, width, size_px))
+def _measures(scorer: Scorer, boxed: Scan) -> dict[str, metrics.Measure]:
+    """Make, by method, a measure of how well heat maps meet the boxes; features are computed once."""
+    facts: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
+    cases = zip(scorer.evidence(boxed.squares), boxed.samples, boxed.shapes.tolist(), strict=True)
+    for evidence, sample, (height, width) in cases:
+        for name, method in METHODS.items():
+            heatmap = _over_picture(method(*evidence), height, width, scorer.size_px)
+            facts[name].append(_compare(heatmap, covered(sample.boxes, *heatmap.shape)))
+    measures = {}
+    for name, own in facts.items():
+        pointing, overlaps, energy = np.array(own).T
+        measures[name] = metrics.shares(pointing_game=pointing, overlap=overlaps, energy=energy)
+    return measures
 
 
-def _compare(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    return (
-        float(points_inside(heatmap, inside)),
-        overlap(heatmap, inside),
-        energy_inside(heatmap, inside),
-        float(inside.mean()),
-    )
+def _over_picture(
+    square_map: NDArray[np.float32], height: int, width: int, size_px: int
+) -> NDArray[np.float32]:
+    """Cut a map to its picture, as the page shows it, and scale it again."""
+    return scale_to_peak(to_picture(square_map, height, width, size_px))
+
+
+def _compare(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[float, float, float]:
+    return float(points_inside(heatmap, inside)), overlap(heatmap, inside), energy_inside(heatmap, inside)
+
+
+def _maps(scorer: Scorer, squares: Squares, method: str) -> list[NDArray[np.float32]]:
+    return [METHODS[method](*evidence) for evidence in scorer.evidence(squares)]
 
 
 def _shuffled(weight: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
     return generator.permutation(weight.ravel()).reshape(weight.shape)
 
 
-def _correlation(own: NDArray[np.float32], others: NDArray[np.float32]) -> list[float]:
+def _correlation(own: list[NDArray[np.float32]], others: list[NDArray[np.float32]]) -> list[float]:
     """Return the median rank correlation of the maps that both vary, if any; a flat map has no ranks."""
     found = [
         spearmanr(map_, other, axis=None).statistic

@@ -328,7 +328,7 @@ def fit_calibration(labels: Labels, logits: Scores) -> Calibration:
     if slope <= 0:
         raise DataError(
             "The model scores normal X-rays higher than fractured ones, so it cannot be calibrated. "
-            "Train for more epochs or with other settings."
+            "Train for more epochs or with other settings, in a new directory."
         )
     return Calibration(slope, intercept)
 

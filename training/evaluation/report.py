@@ -26,6 +26,17 @@ _ANSWERS = {
     "f1": "F1",
     "kappa": "Cohen's kappa",
 }
+_METHODS = {
+    "grad-cam": "Grad-CAM",
+    "grad-cam++": "Grad-CAM++",
+    "hirescam": "HiResCAM",
+    "layercam": "LayerCAM",
+}
+_FACTS = {
+    "pointing_game": "pointing game",
+    "overlap": "overlap of the warm half with the boxes",
+    "energy": "share of the map inside the boxes",
+}
 _WITH = {"fracture": "with a fracture", "abnormality": "with an abnormality"}
 
 
@@ -55,9 +66,10 @@ def summary_lines(evaluation: Evaluation) -> list[str]:
     elif studies:
         kappa = studies["assessment"]["answers"][-1]["kappa"]
         rows.append(("Cohen's kappa by study, at 0.5", estimate_text(kappa)))
-    boxes = evaluation["heatmaps"]["boxes"]
-    if boxes:
-        rows.append(("warmest place lies in a box", estimate_text(boxes["pointing_game"])))
+    heatmaps = evaluation["heatmaps"]
+    if heatmaps["boxes"]:
+        shown = heatmaps["boxes"]["methods"][heatmaps["method"]]
+        rows.append(("warmest place lies in a box", estimate_text(shown["pointing_game"])))
     lines = [_counts_text(evaluation)]
     lines += [f"{name:<32}{value}".rstrip() for name, value in rows]
     return lines + [f"Mind: {warning}" for warning in evaluation["warnings"]]
@@ -245,14 +257,7 @@ def _heatmaps(evaluation: Evaluation) -> Section:
     boxes, check = heatmaps["boxes"], heatmaps["randomisation"]
     tables = []
     if boxes:
-        rows = [
-            ["warmest place lies in a box (pointing game)", estimate_text(boxes["pointing_game"])],
-            ["the same for a place chosen at random", f"{boxes['by_chance']:.3f}"],
-            ["overlap of the warm half with the boxes", estimate_text(boxes["overlap"])],
-            ["share of the map inside the boxes", estimate_text(boxes["energy"])],
-        ]
-        caption = f"{boxes['pointing_game']['samples']} X-rays with boxes that people drew"
-        tables.append(Table(caption, ["measure", "value with 95 % interval"], rows))
+        tables.append(_boxes(boxes))
     if check:
         rows = [
             [stage["shuffled"], str(stage["shuffles"]), _correlation_text(stage)]
@@ -266,9 +271,25 @@ def _heatmaps(evaluation: Evaluation) -> Section:
         tables.append(Table(caption, columns, rows))
     return Section(
         "Do heat maps show where?",
-        heatmaps["remarks"],
+        [
+            f"This model's heat maps are made by {_METHODS[heatmaps['method']]}.",
+            *heatmaps["remarks"],
+        ],
         tables,
         [plots.randomisation_plot(check)] if check else [],
+    )
+
+
+def _boxes(boxes: Mapping[str, Any]) -> Table:
+    rows = [
+        [_METHODS[method], *(estimate_text(found[fact]) for fact in _FACTS)]
+        for method, found in boxes["methods"].items()
+    ]
+    return Table(
+        f"{boxes['samples']} X-rays with boxes that people drew. The pointing game counts how often the "
+        f"warmest place lies in a box; a place chosen at random would in {boxes['by_chance']:.3f}",
+        ["", *_FACTS.values()],
+        rows,
     )
 
 

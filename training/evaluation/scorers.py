@@ -5,18 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import logit
 from tqdm import tqdm
 
 from edge_app.bundle import Bundle
 from edge_app.errors import DataError, RunError, WeightsError
-from edge_app.gradcam import grad_cam
-from edge_app.inference import ModelPair
+from edge_app.inference import Judgement, ModelPair
 from edge_app.preprocess import to_tensor
 from training.architectures import build_model
 from training.evaluation.metrics import Calibration
@@ -24,6 +24,18 @@ from training.scan import Squares
 from training.weights import UNREADABLE_WEIGHTS
 
 BATCH_SIZE = 32
+# A probability in 32-bit lies no nearer to 1, unless it is 1.
+_FLOAT32_STEP = 2.0**-24
+
+
+class Evidence(NamedTuple):
+    """What a heat map is made of, for one X-ray.
+
+    `features` and `gradient` (d logit / d features) are float32 (h, w, C).
+    """
+
+    features: NDArray[np.float32]
+    gradient: NDArray[np.float32]
 
 
 class Scorer(Protocol):
@@ -36,8 +48,8 @@ class Scorer(Protocol):
     def logits(self, squares: Squares) -> NDArray[np.float64]:
         """Score squares, like uint8 (N, S, S); return float64 (N,), higher is more suspect."""
 
-    def heatmaps(self, squares: Squares) -> NDArray[np.float32]:
-        """Explain squares, like uint8 (N, S, S); return Grad-CAM, float32 (N, h, w) in 0..1."""
+    def evidence(self, squares: Squares) -> Iterator[Evidence]:
+        """Explain squares, like uint8 (N, S, S), one after the other: of many, all features fill memory."""
 
 
 class LogitModel:
@@ -105,13 +117,11 @@ class KerasScorer:
         """Score squares, as `Scorer` says; DataError when the model gives no numbers."""
         return self._logits(squares)
 
-    def heatmaps(self, squares: Squares) -> NDArray[np.float32]:
+    def evidence(self, squares: Squares) -> Iterator[Evidence]:
         """Explain squares, as `Scorer` says, by the exact gradient of the logit."""
-        maps = []
         for batch in _batches(squares, self.batch_size, "explain"):
             features, gradient = (tensor.numpy() for tensor in self._explain(to_tensor(batch)))
-            maps += [grad_cam(*pair) for pair in zip(features, gradient, strict=True)]
-        return np.stack(maps)
+            yield from map(Evidence, features, gradient)
 
     def _features_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
@@ -133,17 +143,24 @@ class BundleScorer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.size_px = bundle.manifest.size_px
+        self._several_classes = len(bundle.manifest.classes) > 1
         self._pair = ModelPair(bundle)
 
     def logits(self, squares: Squares) -> NDArray[np.float64]:
-        """Score squares, as `Scorer` says."""
+        """Score squares, as `Scorer` says, by the log odds of the finding."""
         tensors = map(to_tensor, _batches(squares, 1, "score"))
-        return np.array([self._pair.judge(tensor).logit for tensor in tensors])
+        return np.array([self._log_odds(self._pair.judge(tensor)) for tensor in tensors])
 
-    def heatmaps(self, squares: Squares) -> NDArray[np.float32]:
+    def evidence(self, squares: Squares) -> Iterator[Evidence]:
         """Explain squares, as `Scorer` says."""
-        judgements = (self._pair.judge(to_tensor(square)) for square in _batches(squares, 1, "explain"))
-        return np.stack([grad_cam(judged.features, judged.gradient) for judged in judgements])
+        for square in _batches(squares, 1, "explain"):
+            judged = self._pair.judge(to_tensor(square))
+            yield Evidence(judged.features, judged.gradient)
+
+    def _log_odds(self, judged: Judgement) -> float:
+        if self._several_classes:  # the sigmoid of a class's own logit is not its probability there
+            return float(logit(np.clip(judged.probability, _FLOAT32_STEP, 1 - _FLOAT32_STEP)))
+        return judged.logit
 
 
 def read_model(path: Path) -> keras.Model:

@@ -51,6 +51,7 @@ def read(data_dir: Path) -> Dataset:
         if is_image(path)
     ]
     return Dataset(
+        data_dir=data_dir,
         layout="class folders",
         name=data_dir.resolve().name,
         positive="fracture",

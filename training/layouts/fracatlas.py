@@ -46,6 +46,7 @@ def read(data_dir: Path) -> Dataset:
     if strangers:
         raise DataError(f"{boxes_path} names {min(strangers)}, which {table.name} does not list.")
     return Dataset(
+        data_dir=data_dir,
         layout="FracAtlas",
         name=data_dir.resolve().name,
         positive="fracture",

@@ -65,6 +65,7 @@ def read(data_dir: Path) -> Dataset:
         samples += [_sample(root, name) for name in sorted(on_disk if listed is None else listed)]
         remarks += _disagreements(root / f"{side}_labeled_studies.csv")
     return Dataset(
+        data_dir=data_dir,
         layout="MURA",
         name=root.resolve().name,
         positive="abnormality",

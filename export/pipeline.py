@@ -1,0 +1,161 @@
+"""A run directory in, a bundle out: the steps of an export in their order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from edge_app.bundle import CLASSIFIER, FEATURES
+from edge_app.errors import RunError
+from edge_app.manifest import FLOAT32
+from export.gate import Gate
+from export.golden_cases import draw_pictures, record_cases
+from export.graphs import build_graphs
+from export.judge import Judge
+from export.pack import Exported, describe, require_replaceable, write_bundle
+from export.parity import Difference, compare
+from export.runs import Run, read_probabilities, read_run, read_split
+from export.split import Pair, split_model
+from export.variants import Variant, make_variants
+from export.xrays import Xrays, evenly_spread, read_xrays
+
+_CALIBRATION_XRAYS = 128
+
+logger = logging.getLogger("export")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Real X-rays of a run, and what its training said of those that it was validated on."""
+
+    validation: Xrays
+    calibration: Xrays
+    probabilities: Mapping[str, float]
+
+
+def export_run(
+    run_dir: Path,
+    out_dir: Path,
+    data_dir: Path | None = None,
+    variants: Sequence[str] = (),
+    feature_layer: str | None = None,
+) -> None:
+    """Convert a finished run, prove that it agrees with Keras, and write the bundle.
+
+    Args:
+        run_dir: What `python -m training.train` left.
+        out_dir: The bundle's directory.
+        data_dir: The data that the run was trained on; without them there are no smaller variants.
+        variants: The smaller variants to try.
+        feature_layer: The layer whose map is explained; by default the last one with a feature map.
+
+    Raises:
+        EdgeError: the run is unfinished, the model cannot be exported exactly, the data are others, or
+            the runtimes disagree. Nothing is written then.
+    """
+    require_replaceable(out_dir)
+    run = read_run(run_dir)
+    pair = split_model(run.model, feature_layer)
+    logger.info("The model is cut at %s, shaped %s.", pair.layer, pair.features.output_shape)
+    classes = class_names(run, pair.classes)
+    evidence = _read_evidence(run_dir, data_dir, pair.features.input_shape[1]) if data_dir else None
+    exported = _export(run, pair, classes, evidence, variants)
+    write_bundle(out_dir, describe(run, exported), exported.files)
+    logger.info("The bundle is in %s.", out_dir)
+
+
+def class_names(run: Run, count: int) -> tuple[str, ...]:
+    """Name a model's classes; a run of several classes lists them beside its finding.
+
+    Args:
+        run: The run.
+        count: How many classes have a logit.
+
+    Returns:
+        `count` names, the finding among them.
+
+    Raises:
+        RunError: the run names others.
+    """
+    dataset = run.provenance["dataset"]
+    names = tuple(dataset.get("classes", [dataset["finding"]]))
+    if len(names) != count or dataset["finding"] not in names:
+        raise RunError(
+            f"The model has {count} classes, but the run's provenance.json names {', '.join(names)} and "
+            f"the finding {dataset['finding']}. List each class, in the model's order, in dataset.classes."
+        )
+    return names
+
+
+def _read_evidence(run_dir: Path, data_dir: Path, size_px: int) -> Evidence:
+    split = read_split(run_dir)
+    validation = [xray for xray in split if xray.side == "validation"]
+    train = [xray for xray in split if xray.side == "train"]
+    return Evidence(
+        read_xrays(data_dir, validation, size_px, "validation"),
+        read_xrays(data_dir, evenly_spread(train, _CALIBRATION_XRAYS), size_px, "calibration"),
+        read_probabilities(run_dir),
+    )
+
+
+def _export(
+    run: Run, pair: Pair, classes: tuple[str, ...], evidence: Evidence | None, variants: Sequence[str]
+) -> Exported:
+    """Make all that goes into the bundle."""
+    _, rows, columns, _ = pair.features.output_shape
+    size_px = pair.features.input_shape[1]
+    graphs = build_graphs(pair)
+    differences = compare(pair, graphs, evidence.validation.squares if evidence else None)
+    _log_differences(differences)
+    judge_of = partial(
+        Judge,
+        classifier=graphs[CLASSIFIER],
+        class_index=classes.index(run.provenance["dataset"]["finding"]),
+        method=run.evaluation["heatmap"]["method"],
+    )
+    threshold = run.evaluation["operating_point"]["threshold"]
+    smaller = _make_variants(variants, graphs[FEATURES], evidence, judge_of, threshold)
+    features = {FLOAT32: graphs[FEATURES], **{name: each.features for name, each in smaller.items()}}
+    pictures = draw_pictures()
+    judges = {name: judge_of(graph) for name, graph in features.items()}
+    return Exported(
+        size_px=size_px,
+        classes=classes,
+        feature_layer=pair.layer,
+        grid=(rows, columns),
+        graphs=graphs,
+        differences=differences,
+        variants=smaller,
+        pictures=pictures,
+        golden=record_cases(pictures, judges, size_px),
+    )
+
+
+def _log_differences(differences: Sequence[Difference]) -> None:
+    for difference in differences:
+        logger.info(
+            "%-29s differs by %.1e, allowed is %.0e",
+            difference.tensor,
+            difference.value,
+            difference.tolerance,
+        )
+
+
+def _make_variants(
+    names: Sequence[str],
+    features: bytes,
+    evidence: Evidence | None,
+    judge_of: Callable[[bytes], Judge],
+    threshold: float,
+) -> dict[str, Variant]:
+    """Make the variants that were asked for, as far as there are X-rays to judge them by."""
+    if not names:
+        return {}
+    if evidence is None:
+        logger.info("No smaller variants: only X-rays tell how good they are. Name the data with --data.")
+        return {}
+    gate = Gate(evidence.validation, threshold, judge_of(features), evidence.probabilities)
+    return make_variants(names, features, evidence.calibration.squares, judge_of, gate)

@@ -1,0 +1,1 @@
+"""How fast the app is beside its peers: `python -m tools.bench`."""
