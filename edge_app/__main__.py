@@ -13,6 +13,7 @@ try:
 except ImportError:  # Windows writes no core files
     resource = None  # type: ignore[assignment]
 
+from edge_app import heap
 from edge_app.app import create_app
 from edge_app.errors import EdgeError
 from edge_app.predictor import Predictor
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
     _forbid_core_dumps()
+    heap.share_one_heap()
     try:
         return _serve(arguments)
     except EdgeError as error:
@@ -49,6 +51,7 @@ def _serve(arguments: Sequence[str] | None) -> int:
         settings.bundle_dir, settings.device, settings.threads, settings.max_pixels, settings.trusted_key
     )
     server = make_server(create_app(settings, predictor), settings)
+    heap.give_back()
     logger.info(
         "Fracture Edge is ready at http://localhost:%d (model %s %s, %s, device %s). Stop it with Ctrl-C.",
         settings.port,

@@ -10,22 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.errors import BundleError
-from edge_app.manifest import FLOAT32, SCHEMA_VERSION, Manifest, Variant, parse_manifest
+from edge_app.manifest import FLOAT32, Manifest, Variant, parse_manifest
 from edge_app.signature import verify_manifest
-
-__all__ = [
-    "CLASSIFIER",
-    "FEATURES",
-    "MANIFEST",
-    "MODEL",
-    "SCHEMA_VERSION",
-    "SIGNATURE",
-    "Bundle",
-    "Manifest",
-    "load_bundle",
-    "parse_manifest",
-    "sha256_of",
-]
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"

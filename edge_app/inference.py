@@ -177,8 +177,6 @@ def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.Infe
     # Threads may spin between the steps of one run, which is faster, but not after it: that would burn an
     # idle PC's processor and slow the other session down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # Memory goes back after each run; it costs no time that could be measured.
-    options.enable_cpu_mem_arena = False
     providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
     try:
         session = ort.InferenceSession(graph, options, providers=providers)

@@ -80,7 +80,7 @@ class PredictorLike(Protocol):
 
 
 class Predictor:
-    """A loaded model that answers for one picture at a time; safe to share between threads.
+    """A loaded model that judges one picture at a time; safe to share between threads.
 
     Which variant of the model runs was chosen by `python -m edge_app.choose`; without that it is float32.
 
@@ -110,8 +110,10 @@ class Predictor:
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
         self._max_pixels = max_pixels
-        # One picture at a time: the model uses every core anyway, and a large picture takes much memory.
-        self._turn = threading.Lock()
+        # One picture is decoded at a time, as a large one takes much memory; meanwhile another is judged,
+        # also one at a time, as the model uses every core.
+        self._decoding = threading.Lock()
+        self._judging = threading.Lock()
 
     @property
     def manifest(self) -> Manifest:
@@ -140,7 +142,7 @@ class Predictor:
         Raises:
             ModelError: the model gave no usable answer.
         """
-        with self._turn:
+        with self._judging:
             return self._explainer.explain(tensor)
 
     def predict(self, data: bytes) -> Prediction:
@@ -157,18 +159,15 @@ class Predictor:
             ModelError: the model gave no usable answer.
         """
         size_px = self._manifest.size_px
-        with self._turn:
+        with self._decoding:
             image = decode_image(data, self._max_pixels)
-            explanation = self._explainer.explain(preprocess(image, size_px))
+            height, width = image.shape
+            tensor, picture = preprocess(image, size_px), shrink(image, PICTURE_PX)
+            del image  # a large one must not wait for its turn to be judged
+        explanation = self.explain(tensor)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
-        height, width = image.shape
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
-        return Prediction(
-            probability=explanation.probability,
-            threshold=self._manifest.threshold,
-            heatmap=heatmap,
-            picture=shrink(image, PICTURE_PX),
-        )
+        return Prediction(explanation.probability, self._manifest.threshold, heatmap, picture)
 
 
 def _start(

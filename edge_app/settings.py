@@ -32,7 +32,7 @@ class Settings:
     threads: int = 0
     max_upload_bytes: int = 32 * MIB
     max_pixels: int = MAX_PIXELS
-    results_bytes: int = 128 * MIB
+    results_bytes: int = 64 * MIB
     result_minutes: float = 15.0
     trusted_key: Path | None = None
 

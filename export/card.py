@@ -169,8 +169,9 @@ def _variants(variants: Mapping[str, Any]) -> str:
     rows = {FLOAT32: reference, **measured}
     return "\n".join(
         [
-            f"A smaller variant was kept only if AUROC fell by at most {AUROC_LOSS:g} and the pointing game",
-            f"by at most {POINTING_LOSS:g}, in ONNX Runtime on {reference['samples']} validation X-rays:",
+            f"A smaller variant was kept only if AUROC fell by at most {AUROC_LOSS:g} and the pointing",
+            f"game by at most {POINTING_LOSS:g}, in ONNX Runtime on the same {reference['samples']}",
+            "validation X-rays:",
             "",
             "| variant | AUROC | sensitivity | specificity | peak inside a box |",
             "|---|---|---|---|---|",

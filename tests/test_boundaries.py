@@ -67,9 +67,9 @@ def test_library_is_imported_in_one_module_of_the_app(library: str, home: str) -
     assert users == [home]
 
 
-def test_export_uses_onnxruntime_itself_only_to_quantize() -> None:
+def test_export_uses_onnxruntime_itself_only_to_change_graphs() -> None:
     users = {p.name for p in (ROOT / "export").rglob("*.py") if "onnxruntime" in imported_packages(p)}
-    assert users <= {"variants.py"}
+    assert users == {"simplify.py", "variants.py"}
 
 
 def test_tf2onnx_is_imported_in_one_module() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_same_file_gives_the_same_answer(toy_predictor: Predictor, drawn_png: by
     first, second = (toy_predictor.predict(drawn_png) for _ in range(2))
     assert first.probability == second.probability
     np.testing.assert_array_equal(first.heatmap, second.heatmap)
+
+
+def test_each_of_many_threads_gets_the_answer_to_its_own_picture(toy_predictor: Predictor) -> None:
+    greys = [0, 60, 120, 180, 240] * 8
+    pictures = [encode_png(np.full((40, 40), grey, np.uint8)) for grey in greys]
+    with ThreadPoolExecutor(8) as threads:
+        predictions = list(threads.map(toy_predictor.predict, pictures))
+    for grey, prediction in zip(greys, predictions, strict=True):
+        assert prediction.probability == pytest.approx(1 / (1 + np.exp(2 - 6 * grey / 255)), abs=1e-5)
+        assert prediction.picture[0, 0] == grey
 
 
 def test_no_picture_is_an_error(toy_predictor: Predictor) -> None:

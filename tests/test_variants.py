@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import resource
 
 import numpy as np
 import onnx
 import pytest
 
+from edge_app.errors import ExportError
 from edge_app.inference import open_session
 from export.gate import Figures
 from export.graphs import build_graphs
@@ -143,3 +145,15 @@ def test_variant_that_overflows_is_left_out_and_says_so(caplog: pytest.LogCaptur
     large = {"features.onnx": features_graph(white=1e-3), "classifier.onnx": classifier_graph()}
     assert make(GOOD, ["float16"], large, np.zeros((1, 32, 32), np.uint8)) == {}
     assert caplog.messages == ["float16 is left out: A number became infinite or none."]
+
+
+def test_full_disk_is_told(graphs: dict[str, bytes], squares: np.ndarray) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # the kernel refuses larger files
+    try:
+        with pytest.raises(
+            ExportError, match="temporary files of int8 could not be written: File too large"
+        ):
+            to_int8(graphs["features.onnx"], squares)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -18,7 +18,7 @@ from tools.bench.subjects import bundled, exported
 from tools.bench.table import render
 
 FULL = Effort(rounds=40, predictions=5000, starts=5, idle_s=20)
-QUICK = Effort(rounds=5, predictions=1200, starts=2, idle_s=5)
+QUICK = Effort(rounds=5, predictions=600, starts=2, idle_s=5)
 _LIBRARIES = ("openvino", "tensorflow", "keras")
 
 logger = logging.getLogger("tools.bench")

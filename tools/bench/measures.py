@@ -27,10 +27,10 @@ OPENVINO = "OpenVINO, plain forward, "
 SMALL = "upload of 373 x 454"
 LARGE = "upload of 2304 x 2880"
 CROWD = "one of 8 clients' uploads"
+# By then the results that wait to be fetched take the most memory that they may.
 FIRST_PREDICTIONS = 200
-# By then the results that wait to be fetched have reached their limit of memory.
-FULL_PREDICTIONS = 1000
 SAMPLE_EVERY = 20
+TELL_EVERY = 1000
 
 Times = Mapping[str, NDArray[np.float64]]
 
@@ -112,7 +112,7 @@ def serve(subject: Subject, effort: Effort) -> list[Row]:
     """
     started_s = [_start_s(subject) for _ in range(effort.starts + 1)][1:]  # the first one warms up
     with closing(App(subject.bundle_dir)) as app:
-        memory = _memory_mib(app, effort.predictions)
+        memory = _memory_mb(app, effort.predictions)
         logger.info("%s: idling for %g s", subject.name, effort.idle_s)
         busy = app.busy_percent(effort.idle_s)
     return [
@@ -121,10 +121,13 @@ def serve(subject: Subject, effort: Effort) -> list[Row]:
             f"memory after {FIRST_PREDICTIONS} predictions",
             spread([memory[FIRST_PREDICTIONS]]),
             Goal(300),
-            "MiB",
+            "MB",
         ),
         Row(
-            f"its growth from {FULL_PREDICTIONS} to {max(memory)}", spread([growth(memory)]), Goal(5), "MiB"
+            f"its growth from {FIRST_PREDICTIONS} to {max(memory)}",
+            spread([growth(memory)]),
+            Goal(5),
+            "MB",
         ),
         Row("processor while idle", spread([busy]), Goal(0.5), "%"),
     ]
@@ -134,12 +137,12 @@ def growth(memory: Mapping[int, float]) -> float:
     """Tell how much memory grew once the results that wait were as many as they may be.
 
     Args:
-        memory: MiB by number of predictions.
+        memory: MB by number of predictions.
 
     Returns:
-        The median of the last tenth of the predictions less that of the first tenth, in MiB.
+        The median of the last tenth of the predictions less that of the first tenth, in MB.
     """
-    settled = [memory[count] for count in sorted(memory) if count >= FULL_PREDICTIONS]
+    settled = [memory[count] for count in sorted(memory) if count >= FIRST_PREDICTIONS]
     tenth = max(1, len(settled) // 10)
     return float(np.median(settled[-tenth:]) - np.median(settled[:tenth]))
 
@@ -173,13 +176,13 @@ def _start_s(subject: Subject) -> float:
         return app.started_s
 
 
-def _memory_mib(app: App, predictions: int) -> dict[int, float]:
+def _memory_mb(app: App, predictions: int) -> dict[int, float]:
     upload = Upload(app, drawn_jpeg(373, 454))
     memory = {}
     for count in range(1, predictions + 1):
         upload()
         if count % SAMPLE_EVERY == 0:
-            memory[count] = app.resident_mib()
-        if count % FULL_PREDICTIONS == 0:
-            logger.info("%d of %d predictions, %.0f MiB", count, predictions, memory[count])
+            memory[count] = app.resident_mb()
+        if count % TELL_EVERY == 0:
+            logger.info("%d of %d predictions, %.0f MB", count, predictions, memory[count])
     return memory

@@ -23,7 +23,7 @@ from tools.bench.worker import timed
 HOST = "127.0.0.1"
 START_LIMIT_S = 60.0
 UPLOADS = 3
-MIB = 1024 * 1024
+MEGABYTE = 1_000_000
 _BOUNDARY = "fracture-edge-bench"
 
 
@@ -57,22 +57,25 @@ class App:
         """Open a connection that stays open."""
         return HTTPConnection(HOST, self._port, timeout=START_LIMIT_S)
 
-    def resident_mib(self) -> float:
+    def resident_mb(self) -> float:
         """Return the resident memory."""
-        return float(self._usage.memory_info().rss / MIB)
+        return float(self._usage.memory_info().rss / MEGABYTE)
 
     def busy_percent(self, seconds: float) -> float:
         """Return how much of one core is used over some seconds from now."""
-        before = self._usage.cpu_times()
+        before_s = self._processor_s()
         time.sleep(seconds)
-        after = self._usage.cpu_times()
-        return float(100 * (after.user + after.system - before.user - before.system) / seconds)
+        return 100 * (self._processor_s() - before_s) / seconds
 
     def close(self) -> None:
         """End the process."""
         self._process.terminate()
         self._process.wait()
         self._log.close()
+
+    def _processor_s(self) -> float:
+        times = self._usage.cpu_times()
+        return float(times.user + times.system)
 
     def _is_healthy(self) -> bool:
         connection = self.connect()

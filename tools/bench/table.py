@@ -40,8 +40,9 @@ class Row:
         if self.value is None:
             return self.label, "-", "", goal, ""
         verdict = ("met" if self.goal.is_met(self.value.median) else "MISSED") if self.goal else ""
-        value = f"{self.value.median:.2f} {self.unit}".rstrip()
-        return self.label, value, f"{self.value.low:.2f} to {self.value.high:.2f}", goal, verdict
+        median, low, high = self.value
+        between = f"{low:.2f} to {high:.2f}" if low < high else ""
+        return self.label, f"{median:.2f} {self.unit}".rstrip(), between, goal, verdict
 
 
 def render(title: str, rows: Sequence[Row]) -> str:

@@ -1,0 +1,25 @@
+"""How the C library hands out memory: kept small, where it is glibc's."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# Source: glibc's malloc.h.
+_M_ARENA_MAX = -8
+
+
+def share_one_heap() -> None:
+    """Let all threads allocate from one heap; else each has its own and holds on to what it frees there."""
+    if _is_glibc():
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def give_back() -> None:
+    """Return to the system what was freed, as after loading a model, which takes more than running it."""
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
