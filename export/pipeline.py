@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from export.variants import Variant, make_variants
 from export.xrays import Xrays, evenly_spread, read_xrays
 
 _CALIBRATION_XRAYS = 128
+# The layer whose heat maps training measures.
+_MEASURED_LAYER = "features"
 
 logger = logging.getLogger("export")
 
@@ -60,6 +62,12 @@ def export_run(
     run = read_run(run_dir)
     pair = split_model(run.model, feature_layer)
     logger.info("The model is cut at %s, shaped %s.", pair.layer, pair.features.output_shape)
+    if feature_layer not in (None, _MEASURED_LAYER):
+        run = _without_pointing(run)
+        logger.info(
+            "Training measured the heat maps of %s, so the bundle does not tell how well these point.",
+            _MEASURED_LAYER,
+        )
     classes = class_names(run, pair.classes)
     evidence = _read_evidence(run_dir, data_dir, pair.features.input_shape[1]) if data_dir else None
     exported = _export(run, pair, classes, evidence, variants)
@@ -88,6 +96,12 @@ def class_names(run: Run, count: int) -> tuple[str, ...]:
             f"the finding {dataset['finding']}. List each class, in the model's order, in dataset.classes."
         )
     return names
+
+
+def _without_pointing(run: Run) -> Run:
+    """Leave out what was measured on the map of another layer."""
+    heatmap = {**run.evaluation["heatmap"], "pointing_game": None}
+    return replace(run, evaluation={**run.evaluation, "pointing_game": None, "heatmap": heatmap})
 
 
 def _read_evidence(run_dir: Path, data_dir: Path, size_px: int) -> Evidence:

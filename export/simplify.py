@@ -11,6 +11,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
+from edge_app.errors import ExportError
+
 _ERRORS_ONLY = 3
 _Arrays = dict[str, NDArray[np.float32]]
 
@@ -23,6 +25,9 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Returns:
         A model that computes the same with fewer nodes, in standard operators.
+
+    Raises:
+        ExportError: ONNX Runtime refuses the model, or there is no room for a temporary file.
     """
     return _normalised(_folded(model))
 
@@ -38,8 +43,14 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
         options.log_severity_level = _ERRORS_ONLY
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)
-        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(path)
+        try:
+            ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            return onnx.load(path)
+        except Exception as error:  # the errors of onnxruntime and protobuf share no base class
+            raise ExportError(
+                f"ONNX Runtime could not simplify a graph by way of the folder {folder}: {error}. "
+                "Make sure that there is room for temporary files."
+            ) from error
 
 
 def _normalised(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,13 @@ def test_tf2onnx_is_imported_in_one_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements-edge.txt", "requirements-train.txt", "requirements-train-cuda.txt"]
+    "name",
+    [
+        "requirements-edge.txt",
+        "requirements-train.txt",
+        "requirements-train-cuda.txt",
+        "requirements-bench.txt",
+    ],
 )
 def test_locks_hold_hashes_and_name_no_registry(name: str) -> None:
     text = (ROOT / name).read_text()
@@ -105,3 +112,10 @@ def imported_packages(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.split(".")[0])
     return found
+
+
+def test_onnx_runtime_leaves_no_identifier_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import edge_app.inference"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -22,6 +23,13 @@ pytestmark = [
 ]
 
 SIZE_PX = 96
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Let go of a network before the next one is built."""
+    yield
+    keras.utils.clear_session(free_memory=True)
 
 
 def settled(architecture: str) -> keras.Model:

@@ -150,6 +150,8 @@ def test_model_is_cut_where_it_is_asked_to(run_dir: Path, tmp_path: Path) -> Non
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     assert manifest["heatmap"]["layer"] == "evidence"
     assert manifest["heatmap"]["grid"] == [GRID, GRID]
+    # What training measured was the map of another layer.
+    assert manifest["heatmap"]["pointing_game"] is manifest["validation"]["pointing_game"] is None
 
 
 def test_model_of_several_classes_is_told_of_by_its_finding(tmp_path: Path) -> None:

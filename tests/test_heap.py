@@ -12,7 +12,8 @@ import threading
 from edge_app import heap
 
 def resident_mib():
-    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
+    status = open("/proc/self/status").read()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 heap.share_one_heap()
 kept = []
