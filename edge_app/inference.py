@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -42,17 +42,6 @@ class Judgement(NamedTuple):
     probability: float
     features: NDArray[np.float32]
     gradient: NDArray[np.float32]
-
-
-class Model(Protocol):
-    """Anything that judges a tensor."""
-
-    @property
-    def device(self) -> str:
-        """The device really in use, `cpu` or `cuda`."""
-
-    def judge(self, tensor: NDArray[np.float32]) -> Judgement:
-        """Judge one picture given as float32 (1, S, S, 1), 0..255."""
 
 
 class ModelPair:
