@@ -14,11 +14,11 @@ except ImportError:  # Windows writes no core files
     resource = None  # type: ignore[assignment]
 
 from edge_app import heap
-from edge_app.app import create_app
 from edge_app.errors import EdgeError
 from edge_app.predictor import Predictor
-from edge_app.server import make_server
 from edge_app.settings import parse_settings
+from edge_app.web.app import create_app
+from edge_app.web.server import make_server
 
 logger = logging.getLogger("edge_app")
 

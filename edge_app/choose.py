@@ -13,13 +13,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.bundle import Bundle, load_bundle
-from edge_app.choice import Choice, Measurement, manifest_hash, processor_name, write_choice
 from edge_app.errors import BundleError, EdgeError
-from edge_app.explainer import Explainer
-from edge_app.golden import CanExplain, golden_tensors, replay
-from edge_app.inference import RUNTIME_VERSION
-from edge_app.manifest import FLOAT32
+from edge_app.model.bundle import Bundle, load_bundle
+from edge_app.model.choice import Choice, Measurement, manifest_hash, processor_name, write_choice
+from edge_app.model.explainer import Explainer
+from edge_app.model.golden import CanExplain, golden_tensors, replay
+from edge_app.model.inference import RUNTIME_VERSION
+from edge_app.model.manifest import FLOAT32
 from edge_app.settings import parse_choose_settings
 
 ROUNDS = 15

@@ -11,16 +11,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.bundle import Bundle, load_bundle
-from edge_app.choice import chosen_variant
 from edge_app.errors import BundleError, DeviceError
-from edge_app.explainer import Explainer, Explanation
-from edge_app.golden import replay
-from edge_app.gradcam import scale_to_peak
-from edge_app.images import MAX_PIXELS, decode_image, shrink
-from edge_app.inference import devices_to_try
-from edge_app.manifest import FLOAT32, Manifest
-from edge_app.preprocess import preprocess, to_picture
+from edge_app.imaging.images import MAX_PIXELS, decode_image, shrink
+from edge_app.imaging.preprocess import preprocess, to_picture
+from edge_app.model.bundle import Bundle, load_bundle
+from edge_app.model.choice import chosen_variant
+from edge_app.model.explainer import Explainer, Explanation
+from edge_app.model.golden import replay
+from edge_app.model.gradcam import scale_to_peak
+from edge_app.model.inference import devices_to_try
+from edge_app.model.manifest import FLOAT32, Manifest
 
 FINDING = "fracture"
 FRACTURE = "Fracture Detected"

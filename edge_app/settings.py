@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.errors import SettingsError
-from edge_app.images import MAX_PIXELS
+from edge_app.imaging.images import MAX_PIXELS
 
 MIB = 1024 * 1024
 DEVICES = ("auto", "cpu", "cuda")

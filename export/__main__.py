@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> None:
         variants = [name for name in options.variants if name != _NONE]
         export_run(options.run, options.out, options.data, variants, options.feature_layer)
         return
-    from export import signing
+    from export.bundle import signing
 
     if options.command == "keygen":
         signing.make_keys(options.out)

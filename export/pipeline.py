@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from edge_app.bundle import CLASSIFIER, FEATURES
 from edge_app.errors import RunError
-from edge_app.manifest import FLOAT32
-from export.gate import Gate
-from export.golden_cases import draw_pictures, record_cases
-from export.graphs import build_graphs
-from export.judge import Judge
-from export.pack import Exported, describe, require_replaceable, write_bundle
-from export.parity import Difference, compare
+from edge_app.model.bundle import CLASSIFIER, FEATURES
+from edge_app.model.manifest import FLOAT32
+from export.bundle.pack import Exported, describe, require_replaceable, write_bundle
+from export.graph.graphs import build_graphs
+from export.graph.split import Pair, split_model
+from export.proof.gate import Gate
+from export.proof.golden_cases import draw_pictures, record_cases
+from export.proof.judge import Judge
+from export.proof.parity import Difference, compare
+from export.proof.variants import Variant, make_variants
 from export.runs import Run, read_probabilities, read_run, read_split
-from export.split import Pair, split_model
-from export.variants import Variant, make_variants
 from export.xrays import Xrays, evenly_spread, read_xrays
 
 _CALIBRATION_XRAYS = 128

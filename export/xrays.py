@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge_app.errors import DataError, ImageError
-from edge_app.images import decode_image
-from edge_app.preprocess import to_square
+from edge_app.imaging.images import decode_image
+from edge_app.imaging.preprocess import to_square
 from export.runs import Listed
 
 

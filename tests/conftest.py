@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_app.images import encode_png
+from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
-from export.drawn import draw_xray
+from export.proof.drawn import draw_xray
 from tests.drawn_dataset import write_drawn_dataset
 from tests.toy import write_toy_bundle
 

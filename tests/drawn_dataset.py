@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from export.drawn import draw_xray
+from export.proof.drawn import draw_xray
 
 BLOCKS = 8
 PER_BLOCK = 8

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from edge_app.images import encode_png
+from edge_app.imaging.images import encode_png
 
 SIZE_PX = 64
 GRID = 4

@@ -115,7 +115,7 @@ def imported_packages(path: Path) -> set[str]:
 
 
 def test_onnx_runtime_leaves_no_identifier_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import edge_app.inference"]
+    command = [sys.executable, "-c", "import edge_app.model.inference"]
     environment = {**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "HOME": str(tmp_path)}
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     assert list(tmp_path.iterdir()) == []

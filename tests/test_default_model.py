@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from edge_app.bundle import load_bundle
-from edge_app.images import decode_image
-from edge_app.inference import open_session
+from edge_app.imaging.images import decode_image
+from edge_app.imaging.preprocess import preprocess
+from edge_app.model.bundle import load_bundle
+from edge_app.model.inference import open_session
 from edge_app.predictor import Predictor
-from edge_app.preprocess import preprocess
 from tests.conftest import DEFAULT_BUNDLE
 
 
@@ -75,9 +75,9 @@ def test_validation_figures_come_out_again_through_the_app(
     default_predictor: Predictor, xray_dir: Path, manifest: dict[str, Any]
 ) -> None:
     """Repeat the split and judge its validation side as the clinic would."""
-    from training.datasets import read_dataset
+    from training.data.datasets import read_dataset
+    from training.data.prepare import prepare
     from training.evaluation.explain import covered, points_inside
-    from training.prepare import prepare
 
     seed = manifest["training"]["settings"]["seed"]
     data = prepare(read_dataset(xray_dir).samples, 32, "memory", seed)

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_app.images import encode_png
+from edge_app.imaging.images import encode_png
 
 SIZE_PX = 32
 GRID = 16

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from training.samples import Dataset
+from training.data.samples import Dataset
 
 SIZE_PX = 64
 LOG_CELLS = np.log(16)

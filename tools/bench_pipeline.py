@@ -20,16 +20,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from edge_app.images import decode_image
-from edge_app.preprocess import to_square
-from training.architectures import build_model
+from edge_app.imaging.images import decode_image
+from edge_app.imaging.preprocess import to_square
 from training.cli import add_option, image_size, run_explained, whole_number
-from training.datasets import read_dataset
-from training.learner import Learner
-from training.losses import CELL_LOSS_WEIGHT
-from training.pipeline import sample_weights, training_batches
-from training.scan import Cache, Scan, scan_samples
-from training.stages import StageCosine
+from training.data.datasets import read_dataset
+from training.data.pipeline import sample_weights, training_batches
+from training.data.scan import Cache, Scan, scan_samples
+from training.learning.learner import Learner
+from training.learning.losses import CELL_LOSS_WEIGHT
+from training.learning.stages import StageCosine
+from training.networks.architectures import build_model
 
 ROUNDS = 5
 MODEL = "densenet121"

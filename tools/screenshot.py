@@ -6,12 +6,12 @@ import sys
 import threading
 from pathlib import Path
 
-from edge_app.app import create_app
-from edge_app.images import encode_png
+from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
-from edge_app.server import make_server
 from edge_app.settings import Settings
-from export.drawn import draw_xray
+from edge_app.web.app import create_app
+from edge_app.web.server import make_server
+from export.proof.drawn import draw_xray
 from tools.browser import find_chromium, open_page
 
 PORT = 5079

@@ -18,10 +18,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError, SettingsError
-from training import rundir, splits
-from training.architectures import BACKBONES
 from training.cli import above_0_to_1, add_option, image_size, run_explained, whole_number
-from training.datasets import read_dataset
+from training.data import splits
+from training.data.datasets import read_dataset
+from training.data.samples import Dataset, Sample
+from training.data.scan import Scan, scan_samples
 from training.evaluation import metrics
 from training.evaluation.assessment import (
     FEW_GROUPS,
@@ -38,8 +39,8 @@ from training.evaluation.report import summary_lines, write_evaluation_report
 from training.evaluation.scorers import BATCH_SIZE, KerasScorer, Scorer
 from training.evaluation.selection import ALL, AUTO, CHOICES, Selection, select
 from training.evaluation.studies import join_views, mura_table
-from training.samples import Dataset, Sample
-from training.scan import Scan, scan_samples
+from training.networks.architectures import BACKBONES
+from training.runs import rundir
 
 # A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
 ALIKE = 0.5

@@ -21,8 +21,6 @@ import keras
 import tensorflow as tf
 
 from edge_app.errors import DataError, DeviceError, WeightsError
-from training import rundir, strategies
-from training.architectures import BACKBONES, build_model
 from training.cli import (
     above_0_to_1,
     add_option,
@@ -32,23 +30,26 @@ from training.cli import (
     run_explained,
     whole_number,
 )
-from training.config import Config
-from training.datasets import read_dataset
+from training.data.datasets import read_dataset
+from training.data.pipeline import BALANCES
+from training.data.prepare import TrainingData, log_sides, prepare, split_rows
+from training.data.samples import Dataset
+from training.data.scan import Cache
+from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics
 from training.evaluation.assessment import evaluate_scores
 from training.evaluation.explain import choose_method
 from training.evaluation.report import estimate_text
 from training.evaluation.scorers import KerasScorer, fold_calibration
-from training.fit import fit
-from training.keeper import best_epoch
-from training.losses import CELL_LOSS_WEIGHT
-from training.pipeline import BALANCES
-from training.prepare import TrainingData, log_sides, prepare, split_rows
-from training.provenance import describe_run
-from training.samples import Dataset
-from training.scan import Cache
-from training.splits import TRAIN, VALIDATION
-from training.weights import RANDOM, load_weights
+from training.learning import strategies
+from training.learning.fit import fit
+from training.learning.keeper import best_epoch
+from training.learning.losses import CELL_LOSS_WEIGHT
+from training.networks.architectures import BACKBONES, build_model
+from training.networks.weights import RANDOM, load_weights
+from training.runs import rundir
+from training.runs.config import Config
+from training.runs.provenance import describe_run
 
 FLOAT32, MIXED = "float32", "mixed_bfloat16"
 LEAKS = ("stop", "leave_out")

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.bundle import MODEL, load_bundle
-from edge_app.explainer import Explainer
+from edge_app.imaging.preprocess import preprocess
+from edge_app.model.bundle import MODEL, load_bundle
+from edge_app.model.explainer import Explainer
 from edge_app.predictor import Predictor
-from edge_app.preprocess import preprocess
-from export.drawn import draw_xray
+from export.proof.drawn import draw_xray
 
 THREADS = 2
 _PRECISIONS = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
@@ -125,8 +125,8 @@ def _keras_recipe(subject: Subject) -> tuple[Callable[[Any], Any], Any]:
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     import keras
 
-    from export.split import split_model
-    from training.architectures import build_model
+    from export.graph.split import split_model
+    from training.networks.architectures import build_model
 
     model = build_model(subject.architecture, subject.size_px)
     last_map = model.get_layer(split_model(model).layer).output

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from export.drawn import draw_xray
+from export.proof.drawn import draw_xray
 from tools.bench.contenders import THREADS
 from tools.bench.worker import timed
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_app.bundle import FEATURES, MANIFEST, load_bundle, sha256_of
-from edge_app.choice import CHOICE
-from edge_app.preprocess import to_square
-from export.drawn import draw_xray
+from edge_app.imaging.preprocess import to_square
+from edge_app.model.bundle import FEATURES, MANIFEST, load_bundle, sha256_of
+from edge_app.model.choice import CHOICE
+from export.proof.drawn import draw_xray
 from tools.bench.contenders import Subject
 
 OTHER_MODEL = "densenet121"
@@ -61,10 +61,10 @@ def _export(bundle_dir: Path, manifest: dict[str, Any]) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import keras
 
-    from export.graphs import build_graphs
-    from export.split import split_model
-    from export.variants import to_int8
-    from training.architectures import build_model
+    from export.graph.graphs import build_graphs
+    from export.graph.split import split_model
+    from export.proof.variants import to_int8
+    from training.networks.architectures import build_model
 
     keras.utils.set_random_seed(0)
     pair = split_model(build_model(OTHER_MODEL, OTHER_SIZE_PX))

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from training.data.samples import Sample
 from training.evaluation import metrics
 from training.evaluation.metrics import Estimate, Labels, Scored, Scores
-from training.samples import Sample
 
 TARGET_SENSITIVITY = 0.90
 OPERATING, HALF = "operating threshold", "one half"

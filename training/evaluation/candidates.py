@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_app.bundle import MANIFEST, load_bundle, sha256_of
 from edge_app.errors import RunError, SettingsError
-from edge_app.gradcam import GRAD_CAM, METHODS
-from training import rundir
+from edge_app.model.bundle import MANIFEST, load_bundle, sha256_of
+from edge_app.model.gradcam import GRAD_CAM, METHODS
 from training.evaluation.metrics import Scored
 from training.evaluation.scorers import (
     BATCH_SIZE,
@@ -21,6 +20,7 @@ from training.evaluation.scorers import (
     read_model,
     read_weights,
 )
+from training.runs import rundir
 
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5")
 

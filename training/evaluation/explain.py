@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from edge_app.errors import DataError
-from edge_app.gradcam import GRAD_CAM, METHODS, scale_to_peak
-from edge_app.preprocess import to_picture
+from edge_app.imaging.preprocess import to_picture
+from edge_app.model.gradcam import GRAD_CAM, METHODS, scale_to_peak
+from training.data.samples import Box
+from training.data.scan import Scan, Squares
 from training.evaluation import metrics
 from training.evaluation.scorers import KerasScorer, Scorer
-from training.samples import Box
-from training.scan import Scan, Squares
 
 SHUFFLES = 20
 _HALF_OF_PEAK = 0.5

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from tqdm import tqdm
 
-from edge_app.bundle import Bundle
 from edge_app.errors import DataError, RunError, WeightsError
-from edge_app.inference import Judgement, ModelPair
-from edge_app.preprocess import to_tensor
-from training.architectures import build_model
+from edge_app.imaging.preprocess import to_tensor
+from edge_app.model.bundle import Bundle
+from edge_app.model.inference import Judgement, ModelPair
+from training.data.scan import Squares
 from training.evaluation.metrics import Calibration
-from training.scan import Squares
-from training.weights import UNREADABLE_WEIGHTS
+from training.networks.architectures import build_model
+from training.networks.weights import UNREADABLE_WEIGHTS
 
 BATCH_SIZE = 32
 # A probability in 32-bit lies no nearer to 1, unless it is 1.

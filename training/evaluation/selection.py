@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_app.errors import DataError
-from training.layouts.tables import Row, read_rows, text
-from training.prepare import UNREADABLE
-from training.samples import Dataset, Sample
-from training.splits import TEST, TRAIN, VALIDATION
+from training.data.layouts.tables import Row, read_rows, text
+from training.data.prepare import UNREADABLE
+from training.data.samples import Dataset, Sample
+from training.data.splits import TEST, TRAIN, VALIDATION
 
 AUTO, ALL = "auto", "all"
 CHOICES = (AUTO, VALIDATION, TEST, TRAIN, ALL)

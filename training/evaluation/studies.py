@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.samples import Sample
 from training.evaluation import metrics
-from training.samples import Sample
 
 RULE_THRESHOLD = 0.5
 # Cohen's kappa of the paper's model and of its three radiologists, by body part.

@@ -13,11 +13,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from edge_app.images import decode_image
+from edge_app.imaging.images import decode_image
+from training.data.samples import Sample
+from training.data.splits import BLOCK_SIZE
+from training.evaluation.html import BLUE, VERMILION, Plot, new_axes
 from training.exploration.survey import Survey
-from training.report import BLUE, VERMILION, Plot, new_axes
-from training.samples import Sample
-from training.splits import BLOCK_SIZE
 
 SHEET_COLUMNS = 6
 _WIDE_IN = 9.6

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training import splits
+from training.data import splits
+from training.data.samples import Sample
+from training.evaluation.html import Plot, Section, Table
 from training.evaluation.metrics import auroc
 from training.exploration.plots import (
     SHEET_COLUMNS,
@@ -21,8 +23,6 @@ from training.exploration.plots import (
     sizes_of_groups,
 )
 from training.exploration.survey import Survey
-from training.report import Plot, Section, Table
-from training.samples import Sample
 
 SHEET_ROWS = 3
 _SIZES_LISTED = 8

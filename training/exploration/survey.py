@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_app.errors import DataError
-from edge_app.images import decode_image
-from training.datasets import read_dataset
-from training.samples import Dataset
-from training.scan import Scan, scan_samples
-from training.splits import duplicate_pairs
+from edge_app.imaging.images import decode_image
+from training.data.datasets import read_dataset
+from training.data.samples import Dataset
+from training.data.scan import Scan, scan_samples
+from training.data.splits import duplicate_pairs
 
 # As in a training by default, so that both find the same duplicates.
 _SIZE_PX = 224

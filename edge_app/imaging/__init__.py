@@ -1,0 +1,1 @@
+"""Bytes to picture to tensor."""

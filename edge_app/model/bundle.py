@@ -1,0 +1,157 @@
+"""The model bundle: files that are used only if every hash, and where asked for the signature, is right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_app.errors import BundleError
+from edge_app.model.manifest import FLOAT32, Manifest, Variant, parse_manifest
+from edge_app.model.signature import verify_manifest
+
+MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+FEATURES = "features.onnx"
+CLASSIFIER = "classifier.onnx"
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model in one variant: the bytes that were hashed are the bytes that run.
+
+    `features` and `classifier` are the variant's graphs, `pictures` the golden cases' files by name.
+    """
+
+    manifest: Manifest
+    variant: str
+    features: bytes
+    classifier: bytes
+    pictures: Mapping[str, bytes]
+
+
+def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | None = None) -> Bundle:
+    """Read one variant of a bundle and verify every file that its manifest lists.
+
+    Args:
+        bundle_dir: A directory with `manifest.json` and the files it names.
+        variant: Which of the manifest's variants to read.
+        trusted_key: A PEM file with the Ed25519 public key that must have signed the manifest; by default
+            a signature is neither needed nor looked at.
+
+    Returns:
+        The verified bundle.
+
+    Raises:
+        BundleError: the manifest is missing, unreadable or of another schema, is not signed as asked, knows
+            no such variant, or a file is missing or altered.
+    """
+    text = _read(bundle_dir / MANIFEST)
+    if trusted_key is not None:
+        verify_manifest(text, _read_signature(bundle_dir), trusted_key)
+    manifest, hashes = _understand(text, bundle_dir / MANIFEST)
+    if variant not in manifest.variants:
+        raise BundleError(
+            f"The bundle {bundle_dir} has no variant {variant}; it has {', '.join(manifest.variants)}."
+        )
+    graphs = manifest.variants[variant]
+    pictures = {case.picture for case in manifest.golden}
+    kept = _verify(bundle_dir, hashes, {graphs.features, graphs.classifier, *pictures})
+    return Bundle(
+        manifest,
+        variant,
+        kept[graphs.features],
+        kept[graphs.classifier],
+        {name: kept[name] for name in pictures},
+    )
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the SHA-256 of bytes as lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"No model bundle at {path.parent}: {MANIFEST} was not found. "
+            "Name the bundle's directory with --bundle."
+        ) from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read_signature(bundle_dir: Path) -> bytes:
+    try:
+        return (bundle_dir / SIGNATURE).read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"The model bundle {bundle_dir} is not signed: {SIGNATURE} was not found, and --trusted-key "
+            "asks for it. Install a bundle that is signed with that key."
+        ) from error
+
+
+def _understand(text: bytes, path: Path) -> tuple[Manifest, dict[str, str]]:
+    """Return the manifest and the hashes of the files; every file that the manifest needs has one."""
+    content = _parse(text, path)
+    try:
+        manifest = parse_manifest(content)
+        hashes = dict(content["files"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} lacks or misstates {error}. Install the model bundle again.") from error
+    unlisted = _needed(manifest) - hashes.keys()
+    if unlisted:
+        raise BundleError(
+            f"{path} lists no {' and no '.join(sorted(unlisted))}. Install the model bundle again."
+        )
+    return manifest, hashes
+
+
+def _parse(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} cannot be read as JSON. Install the model bundle again.") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path} is not a JSON object. Install the model bundle again.")
+    return content
+
+
+def _needed(manifest: Manifest) -> set[str]:
+    def graphs(variant: Variant) -> set[str]:
+        return {variant.features, variant.classifier}
+
+    pictures = {case.picture for case in manifest.golden}
+    return pictures.union(*map(graphs, manifest.variants.values()))
+
+
+def _verify(bundle_dir: Path, hashes: Mapping[str, str], wanted: set[str]) -> dict[str, bytes]:
+    """Hash every file, and keep the bytes of those that are wanted."""
+    kept = {}
+    for name, sha256 in hashes.items():
+        data = _read_file(bundle_dir, name)
+        if sha256_of(data) != sha256:
+            raise BundleError(
+                f"{name} in {bundle_dir} is not the file that was released: its SHA-256 differs from the "
+                "manifest's. Install the model bundle again."
+            )
+        if name in wanted:
+            kept[name] = data
+    return kept
+
+
+def _read_file(bundle_dir: Path, name: str) -> bytes:
+    if Path(name).name != name:
+        raise BundleError(f"The manifest names {name!r}, which is outside the bundle. Do not use it.")
+    try:
+        return (bundle_dir / name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise BundleError(
+            f"{name} is missing from the model bundle {bundle_dir}. Install the model bundle again."
+        ) from error

@@ -1,0 +1,209 @@
+"""The only import of onnxruntime: devices, threads, and running a model pair."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edge_app.errors import BundleError, DeviceError, EdgeError, ModelError
+from edge_app.model.bundle import Bundle
+from edge_app.model.graph import require_standard
+
+RUNTIME_VERSION: str = ort.__version__
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+# The default exhaustive search for convolution algorithms makes the first run take seconds.
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+_CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_ERRORS_ONLY = 3
+_NO_CUDA = (
+    "ONNX Runtime could not run the model on CUDA. Install a current NVIDIA driver, CUDA and cuDNN, or "
+    "start with --device cpu."
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Judgement(NamedTuple):
+    """What the model says of one picture, about the finding.
+
+    `logit` is any number, `probability` 0..1; `features` and `gradient` (d logit / d features) are
+    float32 (h, w, C).
+    """
+
+    logit: float
+    probability: float
+    features: NDArray[np.float32]
+    gradient: NDArray[np.float32]
+
+
+class ModelPair:
+    """A features graph and a classifier graph in ONNX Runtime.
+
+    Args:
+        bundle: A verified bundle.
+        device: `cpu`, `cuda`, or `auto` for CUDA where it works and the CPU elsewhere.
+        threads: CPU threads for the features; 0 takes one for each core.
+
+    Raises:
+        BundleError: the graphs cannot be loaded or do not have the tensors they should.
+        DeviceError: the bundle's variant is not for the device, or CUDA does not work and the CPU is not
+            an alternative.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
+        manifest = bundle.manifest
+        self._tensors = manifest.tensors
+        self._finding = manifest.classes.index(manifest.finding)
+        # Of several classes each has its own gradient.
+        self._gradient_at = (0, self._finding) if len(manifest.classes) > 1 else (0,)
+        *others, last = _devices_for(bundle, device)
+        for better in others:
+            try:
+                self._start(bundle, better, threads)
+            except DeviceError as error:
+                logger.warning("%s Going on with the CPU.", error)
+            else:
+                return
+        self._start(bundle, last, threads)
+
+    @property
+    def device(self) -> str:
+        """The device really in use, `cpu` or `cuda`."""
+        return self._device
+
+    def judge(self, tensor: NDArray[np.float32]) -> Judgement:
+        """Run the features once, then the head with its gradient.
+
+        Args:
+            tensor: float32 (1, S, S, 1), 0..255.
+
+        Returns:
+            What the model says.
+
+        Raises:
+            ModelError: a result is not a finite number.
+        """
+        names = self._tensors
+        (features,) = self._features.run([names.features], {names.image: tensor})
+        outputs = [names.logit, names.probability, names.gradient]
+        logits, probabilities, gradients = self._classifier.run(outputs, {names.features: features})
+        judgement = Judgement(
+            float(logits[0, self._finding]),
+            float(probabilities[0, self._finding]),
+            features[0],
+            gradients[self._gradient_at],
+        )
+        if not all(np.isfinite(value).all() for value in judgement):
+            raise ModelError("The model gave no number for this picture, so nothing was judged.")
+        return judgement
+
+    def _start(self, bundle: Bundle, device: str, threads: int) -> None:
+        """Open both sessions and judge one black picture, which proves names and shapes, and warms up."""
+        cuda, size_px = device == "cuda", bundle.manifest.size_px
+        try:
+            self._features = open_session(bundle.features, cuda, threads)
+            # The head is tiny; a second pool of threads would only fight the first one's.
+            self._classifier = open_session(bundle.classifier, cuda, 1)
+            judgement = self.judge(np.zeros((1, size_px, size_px, 1), np.float32))
+        except Exception as error:  # onnxruntime's errors share no base class
+            if cuda:
+                raise DeviceError(_NO_CUDA) from error
+            if isinstance(error, EdgeError):
+                raise
+            raise BundleError(
+                f"The model's graphs do not run: {error}. Install the model bundle again."
+            ) from error
+        _require_shapes(judgement, bundle.manifest.grid)
+        sessions = (self._features, self._classifier)
+        if cuda and any(session.get_providers()[0] != _CUDA for session in sessions):
+            raise DeviceError(_NO_CUDA)
+        self._device = device
+
+
+def devices_to_try(device: str) -> list[str]:
+    """Tell on which devices a model may start.
+
+    Args:
+        device: `cpu`, `cuda` or `auto`.
+
+    Returns:
+        The devices, the preferred one first; CUDA for `auto` only where its driver is.
+    """
+    if device == "cpu":
+        return ["cpu"]
+    has_driver = _has_cuda_driver()
+    if device == "cuda":
+        return ["cuda"]
+    return ["cuda", "cpu"] if has_driver else ["cpu"]
+
+
+def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.InferenceSession:
+    """Open a graph that is held in memory, of ONNX's own operators only and with no data in other files.
+
+    Args:
+        graph: A single-file ONNX model.
+        cuda: Whether to try CUDA before the CPU.
+        threads: CPU threads; 0 takes one for each core.
+
+    Returns:
+        The session; ask `get_providers()` what it really runs on.
+
+    Raises:
+        BundleError: the graph is not such a one, or ONNX Runtime refuses it.
+    """
+    require_standard(graph)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads may spin between the steps of one run, which is faster, but not after it: that would burn an
+    # idle PC's processor and slow the other session down.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    providers = [(_CUDA, _CUDA_OPTIONS), _CPU] if cuda else [_CPU]
+    try:
+        session = ort.InferenceSession(graph, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise BundleError(
+            f"ONNX Runtime cannot load the model: {error}. Install the model bundle again."
+        ) from error
+    session.disable_fallback()  # else a failing GPU would be replaced by the CPU without a word
+    return session
+
+
+def _devices_for(bundle: Bundle, device: str) -> list[str]:
+    meant_for = bundle.manifest.variants[bundle.variant].devices
+    devices = [each for each in devices_to_try(device) if each in meant_for]
+    if not devices:
+        raise DeviceError(
+            f"The model's variant {bundle.variant} is for {' and '.join(meant_for)}, not for {device}. "
+            "Measure again which one to run: python -m edge_app.choose"
+        )
+    return devices
+
+
+def _require_shapes(judgement: Judgement, grid: tuple[int, int]) -> None:
+    features, gradient = judgement.features.shape, judgement.gradient.shape
+    if features != gradient or features[:-1] != grid:
+        raise BundleError(
+            f"The features {features} and the gradient {gradient} should be shaped alike, over the "
+            f"manifest's grid {grid}. Install the model bundle again."
+        )
+
+
+def _has_cuda_driver() -> bool:
+    if _CUDA not in ort.get_available_providers():
+        return False
+    try:
+        ctypes.CDLL(_CUDA_DRIVER)
+    except OSError:
+        return False
+    # Finds CUDA and cuDNN where pip installed them.
+    ort.preload_dlls(directory="")
+    return True

@@ -1,0 +1,54 @@
+"""The Flask app, put together from what it is given."""
+
+from __future__ import annotations
+
+import io
+from typing import IO
+
+from flask import Flask, Request
+
+from edge_app.predictor import PredictorLike
+from edge_app.settings import Settings
+from edge_app.web.routes import api, errors, page
+from edge_app.web.security import protect
+from edge_app.web.server import BODY_ALLOWANCE_BYTES
+from edge_app.web.store import ResultStore
+
+
+class MemoryRequest(Request):
+    """A request whose uploaded files stay in memory; Werkzeug's own writes large ones to disk."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return io.BytesIO()
+
+
+class _App(Flask):
+    request_class = MemoryRequest
+
+
+def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
+    """Put the app together.
+
+    Args:
+        settings: Caps and limits.
+        predictor: What judges the pictures.
+
+    Returns:
+        The app.
+    """
+    app = _App("edge_app.web")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES // 2
+    app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
+    protect(app)
+    errors.register(app)
+    app.register_blueprint(page.blueprint(settings, predictor.manifest))
+    app.register_blueprint(api.blueprint(settings, predictor, store))
+    return app

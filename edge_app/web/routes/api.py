@@ -1,0 +1,89 @@
+"""The JSON calls, and the pictures of a result."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from edge_app.errors import TOO_LARGE, ImageTooLarge, MissingImage
+from edge_app.imaging.images import encode_png
+from edge_app.imaging.overlay import overlay
+from edge_app.predictor import PredictorLike
+from edge_app.settings import Settings
+from edge_app.web.store import ResultStore
+
+NOTICE = "Assistive tool, not a diagnosis."
+
+
+def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) -> Blueprint:
+    """Make the routes of the API.
+
+    Args:
+        settings: For the cap on an upload.
+        predictor: What judges the pictures.
+        store: Where results wait for their pictures to be fetched.
+
+    Returns:
+        The blueprint.
+    """
+    routes = Blueprint("api", __name__)
+    manifest = predictor.manifest
+    model = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "created": manifest.created,
+        "precision": predictor.variant,
+    }
+
+    @routes.post("/predict")
+    def predict() -> ResponseReturnValue:
+        started_s = time.perf_counter()
+        prediction = predictor.predict(_uploaded(settings.max_upload_bytes))
+        key = store.put(prediction)
+        heatmap = url_for("api.heatmap", key=key) if prediction.has_evidence else None
+        return jsonify(
+            prediction=prediction.prediction,
+            confidence=prediction.confidence,
+            probability=prediction.probability,
+            threshold=prediction.threshold,
+            heatmap=heatmap,
+            picture=url_for("api.picture", key=key),
+            notice=NOTICE,
+            model=model,
+            device=predictor.device,
+            elapsed_ms=round(1000 * (time.perf_counter() - started_s), 1),
+        )
+
+    @routes.get("/results/<key>/picture.png")
+    def picture(key: str) -> ResponseReturnValue:
+        return _png(encode_png(store.get(key).picture))
+
+    @routes.get("/results/<key>/heatmap.png")
+    def heatmap(key: str) -> ResponseReturnValue:
+        prediction = store.get(key)
+        return _png(encode_png(overlay(prediction.picture, prediction.heatmap)))
+
+    @routes.get("/health")
+    def health() -> ResponseReturnValue:
+        return jsonify(status="ok", device=predictor.device, model=model)
+
+    return routes
+
+
+def _uploaded(max_bytes: int) -> bytes:
+    files = request.files.getlist("file")
+    if len(files) != 1:
+        raise MissingImage(
+            f"Expected one X-ray in the multipart field 'file', received {len(files)}. "
+            "Choose one picture and send it again."
+        )
+    data = files[0].read()
+    if len(data) > max_bytes:
+        raise ImageTooLarge(TOO_LARGE)
+    return data
+
+
+def _png(data: bytes) -> Response:
+    return Response(data, mimetype="image/png")

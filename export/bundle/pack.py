@@ -1,0 +1,181 @@
+"""Write a model bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_app.errors import ExportError
+from edge_app.imaging.preprocess import INTERPOLATION, PADDING
+from edge_app.model.bundle import CLASSIFIER, FEATURES, MANIFEST, SIGNATURE, sha256_of
+from edge_app.model.choice import CHOICE
+from edge_app.model.manifest import FLOAT32, SCHEMA_VERSION, parse_manifest
+from export.bundle.card import CARD, model_card
+from export.graph.convert import OPSET
+from export.proof.parity import Difference
+from export.proof.variants import Variant
+from export.runs import Run
+
+_ROLES = ("image", "features", "logit", "probability", "gradient")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export made of a run.
+
+    `feature_layer` is where the model was cut, `grid` the heat map's rows and columns; `graphs` and
+    `pictures` are files by name, `golden` what the manifest tells of the pictures.
+    """
+
+    size_px: int
+    classes: tuple[str, ...]
+    feature_layer: str
+    grid: tuple[int, int]
+    graphs: Mapping[str, bytes]
+    differences: Sequence[Difference]
+    variants: Mapping[str, Variant]
+    pictures: Mapping[str, bytes]
+    golden: Sequence[Mapping[str, Any]]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file but the manifest and the card, by name."""
+        smaller = {variant.file: variant.features for variant in self.variants.values()}
+        return {**self.graphs, **smaller, **self.pictures}
+
+
+def describe(run: Run, exported: Exported) -> dict[str, Any]:
+    """Put together what a manifest tells, but for the files.
+
+    Args:
+        run: The finished run.
+        exported: What was made of it; the version holds a part of the hash of its files.
+
+    Returns:
+        The manifest as a JSON object; the same run gives the same.
+    """
+    evaluation = dict(run.evaluation)
+    operating_point, calibration, heatmap = (
+        evaluation.pop(key) for key in ("operating_point", "calibration", "heatmap")
+    )
+    created = run.provenance["created"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": f"{run.config['model']}-{exported.size_px}",
+        "version": f"{created.replace('-', '.')}-{sha256_of(b''.join(exported.files.values()))[:8]}",
+        "created": created,
+        "architecture": run.config["model"],
+        "opset": OPSET,
+        "input": {"size_px": exported.size_px, "interpolation": INTERPOLATION, "padding": PADDING},
+        "tensors": {role: role for role in _ROLES},
+        "classes": list(exported.classes),
+        "finding": run.provenance["dataset"]["finding"],
+        "variants": _describe_variants(exported.variants),
+        "heatmap": {
+            "method": heatmap["method"],
+            "layer": exported.feature_layer,
+            "grid": list(exported.grid),
+            "pointing_game": heatmap["pointing_game"],
+        },
+        "operating_point": operating_point,
+        "calibration": calibration,
+        "validation": evaluation,
+        "training": {"settings": dict(run.config), **run.provenance},
+        "parity": [asdict(difference) for difference in exported.differences],
+        "golden": list(exported.golden),
+    }
+
+
+def write_bundle(out_dir: Path, description: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    """Write a bundle beside its place and move it there when it is complete.
+
+    Args:
+        out_dir: The bundle's directory; an earlier bundle there is replaced.
+        description: The manifest without `files`.
+        files: The graphs and pictures by file name.
+
+    Raises:
+        ExportError: the place holds something that is not a bundle, or cannot be written.
+    """
+    try:
+        parse_manifest(description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ExportError(f"The run lacks or misstates {error}. Train again.") from error
+    require_replaceable(out_dir)
+    files = {**files, CARD: model_card(description).encode()}
+    hashes = {name: sha256_of(data) for name, data in files.items()}
+    manifest = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    out_dir = out_dir.resolve()
+    partial = out_dir.with_name(f".{out_dir.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, data in {**files, MANIFEST: manifest.encode()}.items():
+            (partial / name).write_bytes(data)
+        _move_into_place(partial, out_dir)
+    except OSError as error:
+        raise ExportError(f"The bundle could not be written to {out_dir}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_replaceable(out_dir: Path) -> None:
+    """Refuse a place that holds more than a bundle.
+
+    Args:
+        out_dir: Where a bundle should go.
+
+    Raises:
+        ExportError: something else is there.
+    """
+    if out_dir.exists() and not _is_replaceable(out_dir):
+        raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
+
+
+def _describe_variants(variants: Mapping[str, Variant]) -> dict[str, dict[str, Any]]:
+    smaller = {
+        name: {
+            "features": variant.file,
+            "classifier": CLASSIFIER,
+            "devices": list(variant.devices),
+            "validation": {**asdict(variant.figures), FLOAT32: asdict(variant.reference)},
+        }
+        for name, variant in variants.items()
+    }
+    whole = {"features": FEATURES, "classifier": CLASSIFIER, "devices": ["cpu", "cuda"]}
+    return {FLOAT32: whole, **smaller}
+
+
+def _move_into_place(partial: Path, out_dir: Path) -> None:
+    replaced = out_dir.with_name(f".{out_dir.name}.replaced")
+    if replaced.exists() and not out_dir.exists():
+        os.replace(replaced, out_dir)  # an earlier export died between its two moves
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out_dir.exists():
+        os.replace(out_dir, replaced)
+    try:
+        os.replace(partial, out_dir)
+    except OSError:
+        if replaced.exists():
+            os.replace(replaced, out_dir)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _is_replaceable(place: Path) -> bool:
+    """Tell whether a place is an empty directory or a bundle and nothing more."""
+    if not place.is_dir():
+        return False
+    names = {path.name for path in place.iterdir()}
+    if not names:
+        return True
+    try:
+        listed = json.loads((place / MANIFEST).read_bytes())["files"].keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return names <= {MANIFEST, SIGNATURE, CHOICE, *listed}

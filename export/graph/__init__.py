@@ -1,0 +1,1 @@
+"""A Keras model as ONNX graphs, the gradient among them."""

@@ -1,0 +1,152 @@
+"""What a smaller variant must keep of the 32-bit model on validation X-rays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from edge_app.errors import DataError
+from edge_app.imaging.preprocess import to_picture
+from edge_app.model.gradcam import scale_to_peak
+from export.proof.judge import Answer, Judge
+from export.runs import Box
+from export.xrays import Xrays
+
+AUROC_LOSS = 0.005
+POINTING_LOSS = 0.02
+# Training may round otherwise than ONNX Runtime, but another X-ray is judged otherwise by more than this.
+_SAME_PROBABILITY = 0.02
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a variant reached: counts, and shares in 0..1.
+
+    `sensitivity` and `specificity` are those at the manifest's threshold; `pointing_game` is the share of
+    X-rays with boxes on which the heat map's peak lies in one, None where no X-ray has a box.
+    """
+
+    samples: int
+    fractured: int
+    auroc: float
+    sensitivity: float
+    specificity: float
+    pointing_game: float | None
+
+    def __str__(self) -> str:
+        pointing = "not known" if self.pointing_game is None else f"{self.pointing_game:.4f}"
+        return f"AUROC {self.auroc:.4f}, pointing game {pointing}"
+
+
+class Gate:
+    """Judges variants by X-rays that the model was not trained on.
+
+    Args:
+        xrays: The validation X-rays.
+        threshold: The probability from which the finding is reported.
+        judge: The 32-bit model.
+        probabilities: What the training's own model said, by image id.
+
+    Raises:
+        DataError: the X-rays are not the ones that the training validated on, or do not tell.
+    """
+
+    def __init__(
+        self, xrays: Xrays, threshold: float, judge: Judge, probabilities: Mapping[str, float]
+    ) -> None:
+        self._xrays = xrays
+        self._threshold = threshold
+        answers = self._answers(judge, "float32")
+        _require_same(xrays, answers, probabilities)
+        self.reference = measure(xrays, answers, threshold)
+
+    def measure(self, judge: Judge, name: str) -> Figures:
+        """Measure a variant.
+
+        Args:
+            judge: The variant.
+            name: What the progress bar calls it.
+
+        Returns:
+            Its figures.
+
+        Raises:
+            ModelError: the variant gives no number for an X-ray.
+        """
+        return measure(self._xrays, self._answers(judge, name), self._threshold)
+
+    def admits(self, figures: Figures) -> bool:
+        """Tell whether figures lose no more against the reference than a variant may."""
+        pointing, reference = figures.pointing_game, self.reference.pointing_game
+        keeps_pointing = pointing is None or reference is None or reference - pointing <= POINTING_LOSS
+        return self.reference.auroc - figures.auroc <= AUROC_LOSS and keeps_pointing
+
+    def _answers(self, judge: Judge, name: str) -> list[Answer]:
+        squares = tqdm(self._xrays.squares, f"judge {name}", unit="image", leave=False, disable=None)
+        return [judge(square) for square in squares]
+
+
+def measure(xrays: Xrays, answers: Sequence[Answer], threshold: float) -> Figures:
+    """Compare answers with labels and boxes.
+
+    Args:
+        xrays: N X-rays.
+        answers: N answers.
+        threshold: The probability from which the finding is reported.
+
+    Returns:
+        The figures.
+
+    Raises:
+        DataError: the X-rays do not show the finding, or all of them do.
+
+    Source:
+        Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016, section 4.1, for the
+        pointing game.
+    """
+    labels = np.array([xray.fractured for xray in xrays.listed])
+    if labels.all() or not labels.any():
+        raise DataError("The run's validation X-rays are of one class only, so no variant can be judged.")
+    probabilities = np.array([answer.probability for answer in answers])
+    reported = probabilities >= threshold
+    hits = [
+        _points_inside(answer.heatmap, shape, xrays.squares.shape[1], xray.boxes)
+        for answer, shape, xray in zip(answers, xrays.shapes, xrays.listed, strict=True)
+        if xray.boxes
+    ]
+    return Figures(
+        samples=len(labels),
+        fractured=int(labels.sum()),
+        auroc=float(roc_auc_score(labels, probabilities)),
+        sensitivity=float(reported[labels].mean()),
+        specificity=float(1 - reported[~labels].mean()),
+        pointing_game=float(np.mean(hits)) if hits else None,
+    )
+
+
+def _require_same(xrays: Xrays, answers: Sequence[Answer], probabilities: Mapping[str, float]) -> None:
+    """Refuse X-rays of which the 32-bit model says something else than when it was trained."""
+    for xray, answer in zip(xrays.listed, answers, strict=True):
+        expected = probabilities.get(xray.image_id, np.nan)
+        if not abs(answer.probability - expected) <= _SAME_PROBABILITY:
+            raise DataError(
+                f"{xray.file} was judged with a probability of {expected:.3f} in training and "
+                f"{answer.probability:.3f} now: it is not the same X-ray. Restore the data."
+            )
+
+
+def _points_inside(
+    square_map: NDArray[np.float32], shape: tuple[int, int], size_px: int, boxes: Sequence[Box]
+) -> bool:
+    """Tell whether the peak of a map, cut to its picture as the page shows it, lies in a box."""
+    heatmap = scale_to_peak(to_picture(square_map, *shape, size_px))
+    if not heatmap.any():
+        return False
+    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    y, x = (row + 0.5) / heatmap.shape[0], (column + 0.5) / heatmap.shape[1]
+    return any(box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height for box in boxes)

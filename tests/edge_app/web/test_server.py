@@ -1,0 +1,200 @@
+"""The real program over a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+
+from edge_app.imaging.images import encode_png
+from edge_app.predictor import Predictor
+from edge_app.settings import Settings
+from edge_app.web.app import create_app
+from edge_app.web.server import make_server
+from tests.conftest import ROOT
+from tests.toy import write_toy_bundle
+
+pytestmark = pytest.mark.slow
+
+SEED_SCRIPT = """
+import requests
+files = {'file': open('xray_image.png', 'rb')}
+result = requests.post('http://localhost:5000/predict', files=files).json()
+print(result['prediction'], result['confidence'])
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(bundle_dir: Path, port: int, **options: str) -> Iterator[subprocess.Popen[str]]:
+    words = ["--port", str(port), "--bundle", str(bundle_dir), "--device", "cpu"]
+    command = [sys.executable, "-m", "edge_app", *words]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:
+        try:
+            line = process.stderr.readline()
+            assert line.startswith(f"Fracture Edge is ready at http://localhost:{port} "), line
+            yield process
+        finally:
+            process.kill()
+
+
+def test_seed_script_works_unchanged_but_for_the_port(toy_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "xray_image.png").write_bytes(encode_png(np.full((64, 64), 255, np.uint8)))
+    port = free_port()
+    script = SEED_SCRIPT.replace(":5000", f":{port}")
+    with serving(toy_bundle, port):
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+    assert done.stdout.startswith("Fracture Detected 0.98201")
+
+
+def test_it_listens_on_loopback_only_and_sends_no_banner(toy_bundle: Path) -> None:
+    port = free_port()
+    with serving(toy_bundle, port):
+        answer = requests.get(f"http://127.0.0.1:{port}/health", timeout=5)
+        assert answer.json()["device"] == "cpu"
+        assert "Server" not in answer.headers
+        listening = Path("/proc/net/tcp").read_text() if Path("/proc/net/tcp").exists() else ""
+        rows = [row.split() for row in listening.splitlines()[1:]]
+        addresses = [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")]
+        assert addresses in ([f"0100007F:{port:04X}"], [])
+
+
+def test_terminate_ends_it_in_order(toy_bundle: Path) -> None:
+    with serving(toy_bundle, free_port()) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the limits of a process from /proc")
+def test_crash_would_write_no_core_file(toy_bundle: Path) -> None:
+    with serving(toy_bundle, free_port()) as process:
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert line.split()[4:6] == ["0", "0"]
+
+
+def test_taken_port_is_told_in_one_line(toy_bundle: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, line = start_and_fail("--port", str(taken.getsockname()[1]), "--bundle", str(toy_bundle))
+    assert code == 2
+    assert line.count("\n") == 1
+    assert "choose another port with --port" in line
+
+
+def test_altered_model_does_not_start(tmp_path: Path) -> None:
+    path = write_toy_bundle(tmp_path) / "features.onnx"
+    path.write_bytes(path.read_bytes() + b"\0")
+    code, line = start_and_fail("--bundle", str(tmp_path))
+    assert code == 2
+    assert line.startswith("Fracture Edge cannot start. features.onnx in ")
+    assert line.count("\n") == 1
+
+
+def start_and_fail(*words: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "edge_app", "--device", "cpu", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def address(toy_predictor: Predictor) -> str:
+    """Serve from a thread of this process, so that its audit events can be heard."""
+    settings = Settings(port=free_port())
+    server = make_server(create_app(settings, toy_predictor), settings)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    return f"http://127.0.0.1:{settings.port}"
+
+
+@pytest.mark.parametrize("size_bytes", [33 * 1024**2, 100 * 1024**2])
+def test_body_over_the_cap_gets_its_answer(address: str, size_bytes: int) -> None:
+    response = requests.post(f"{address}/predict", files={"file": bytes(size_bytes)}, timeout=30)
+    assert (response.status_code, response.json()["error"]) == (413, "image_too_large")
+    assert requests.get(f"{address}/health", timeout=5).status_code == 200
+
+
+def test_garbage_instead_of_http_is_answered_and_survived(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"\x16\x03\x01 not http\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.0 400 ")
+    assert requests.get(f"{address}/health", timeout=5).status_code == 200
+
+
+def test_no_upload_opens_a_file_for_writing(address: str, drawn_png: bytes) -> None:
+    large = encode_png(np.random.default_rng(0).integers(0, 256, (3000, 4000), np.uint8))
+    assert len(large) > 12_000_000
+    uploads = {"small": drawn_png, "large": large, "broken": large[:2_000_000], "text": b"hello"}
+    requests.get(f"{address}/", timeout=5)  # the template is read once
+    with recorded_writes() as writes:
+        for data in uploads.values():
+            answer = requests.post(f"{address}/predict", files={"file": data}, timeout=30).json()
+            for name in ("picture", "heatmap"):
+                if answer.get(name):
+                    picture = requests.get(address + answer[name], timeout=30)
+                    assert picture.content.startswith(b"\x89PNG")
+    assert writes == []
+
+
+@pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked", b"Content-Length: 2000000000"])
+def test_endless_body_reaches_no_file_either(address: str, header: bytes) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n" + header + b"\r\n\r\n"
+    with recorded_writes() as writes, socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(head)
+        with suppress(OSError):  # the server may hang up on what is too large
+            for _ in range(600):
+                connection.sendall(b"10001\r\n" + bytes(0x10001) + b"\r\n")
+    assert writes == []
+    assert requests.get(f"{address}/health", timeout=5).status_code == 200
+
+
+def test_the_recorder_of_writes_hears_writes(tmp_path: Path) -> None:
+    with recorded_writes() as writes:
+        (tmp_path / "a").write_bytes(b"1")
+    assert writes == [str(tmp_path / "a")]
+
+
+_recorders: list[list[str]] = []
+
+
+def _record(event: str, arguments: tuple[object, ...]) -> None:
+    if _recorders and event == "open":
+        path, _, flags = arguments
+        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            _recorders[-1].append(str(path))
+
+
+sys.addaudithook(_record)
+
+
+@contextmanager
+def recorded_writes() -> Iterator[list[str]]:
+    """Record each file that Python opens for writing in this process, in any thread."""
+    writes: list[str] = []
+    _recorders.append(writes)
+    try:
+        yield writes
+        time.sleep(0.1)
+    finally:
+        _recorders.pop()

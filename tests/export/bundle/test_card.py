@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from export.bundle.card import model_card
+from tests.drawn_run import contents
+
+
+@pytest.fixture
+def description() -> dict[str, Any]:
+    """Return a manifest as the card needs it."""
+    files = copy.deepcopy(contents(["fracture"]))
+    evaluation = files["evaluation.json"]
+    figures = {"auroc": 0.9111, "sensitivity": 0.9, "specificity": 0.7, "pointing_game": 0.5}
+    return {
+        "name": "small-64",
+        "version": "2026.01.02-abcdef01",
+        "architecture": "small",
+        "opset": 18,
+        "input": {"size_px": 64},
+        "classes": ["normal", "fracture"],
+        "finding": "fracture",
+        "variants": {
+            "float32": {},
+            "int8": {"validation": {**figures, "auroc": 0.9088, "float32": {**figures, "samples": 8}}},
+        },
+        "heatmap": {**evaluation["heatmap"], "layer": "features", "grid": [4, 5]},
+        "operating_point": evaluation["operating_point"],
+        "validation": evaluation,
+        "training": {"settings": files["config.json"], **files["provenance.json"]},
+        "parity": [{"tensor": "logit", "value": 1.23e-6}],
+    }
+
+
+def test_card_holds_the_measured_figures(description: dict[str, Any]) -> None:
+    card = model_card(description)
+    assert "| AUROC | 0.900 | 0.800 to 0.950 |" in card
+    assert "8 validation X-rays, 4 of them positive (fracture), in 2 groups" in card
+    assert "- Drawn pictures only." in card
+    assert "ONNX opset 18. Classes: normal, fracture." in card
+    assert "largest differences: logit 1e-06" in card
+    assert "$" not in card
+
+
+def test_card_compares_the_methods_of_the_heat_map(description: dict[str, Any]) -> None:
+    description["heatmap"]["method"] = "layercam"
+    card = model_card(description)
+    assert "Made by layercam from a map of 4 x 5 cells, the output of the layer features." in card
+    assert "inside a box, on 4 validation" in card
+    assert "| hirescam | 0.900 | 0.800 to 0.950 |\n| layercam, in use | 0.900 | 0.800 to 0.950 |" in card
+
+
+def test_card_compares_the_variants(description: dict[str, Any]) -> None:
+    card = model_card(description)
+    assert (
+        "AUROC fell by at most 0.005 and the pointing\ngame by at most 0.02, in ONNX Runtime on the same 8"
+        in card
+    )
+    assert "| float32 | 0.911 | 0.900 | 0.700 | 0.500 |\n| int8 | 0.909 | 0.900 | 0.700 | 0.500 |" in card
+
+
+def test_card_says_what_is_not_known(description: dict[str, Any]) -> None:
+    description["heatmap"]["pointing_game"] = None
+    description["validation"]["auroc"] = {"value": 0.9, "low": None, "high": None}
+    del description["variants"]["int8"]
+    card = model_card(description)
+    assert "| AUROC | 0.900 | not known: nothing varied |" in card
+    assert "not known: the data hold no boxes" in card
+    assert "## Variants\n32-bit only.\n" in card
+
+
+def test_card_says_where_a_variants_pointing_game_is_not_known(description: dict[str, Any]) -> None:
+    description["variants"]["int8"]["validation"]["pointing_game"] = None
+    assert "| int8 | 0.909 | 0.900 | 0.700 | not known |" in model_card(description)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge_app.errors import DataError
+from export.proof.gate import Figures, Gate, measure
+from export.proof.judge import Answer
+from export.runs import Box, Listed
+from export.xrays import Xrays
+
+GRID = 4
+LEFT_HALF = (Box(0, 0, 0.5, 1),)
+
+
+class Recorded:
+    """Answers one after another, as a judge would."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = iter(answers)
+
+    def __call__(self, square: np.ndarray) -> Answer:
+        return next(self._answers)
+
+
+def xrays(labels: str, boxes: tuple[Box, ...] = LEFT_HALF, shape: tuple[int, int] = (64, 64)) -> Xrays:
+    """Return black X-rays, `F` fractured with the given boxes, `N` normal."""
+    listed = tuple(
+        Listed(str(index), f"{index}.png", label == "F", "validation", boxes if label == "F" else ())
+        for index, label in enumerate(labels)
+    )
+    return Xrays(listed, np.zeros((len(labels), 64, 64), np.uint8), (shape,) * len(labels))
+
+
+def answer(probability: float, row: int = 0, column: int = 0) -> Answer:
+    heatmap = np.zeros((GRID, GRID), np.float32)
+    heatmap[row, column] = 1
+    return Answer(probability, heatmap)
+
+
+def gate(reference: list[Answer], labels: str) -> Gate:
+    said = {str(index): each.probability for index, each in enumerate(reference)}
+    return Gate(xrays(labels), 0.5, Recorded(*reference), said)
+
+
+def test_figures_of_a_case_made_by_hand() -> None:
+    # Of 2 x 3 pairs of a fractured and a normal one, 4 are in order and one is tied.
+    answers = [answer(0.9), answer(0.5, column=3), answer(0.6), answer(0.5), answer(0.1)]
+    found = measure(xrays("FFNNN"), answers, threshold=0.5)
+    assert found == Figures(
+        samples=5,
+        fractured=2,
+        auroc=pytest.approx(4.5 / 6),
+        sensitivity=1.0,
+        specificity=pytest.approx(1 / 3),
+        pointing_game=0.5,
+    )
+
+
+def test_peak_is_sought_over_the_picture_not_over_its_padding() -> None:
+    # A wide picture fills the middle half of the square; the warmest row of the map is padding above it.
+    heatmap = np.zeros((GRID, GRID), np.float32)
+    heatmap[0, 3], heatmap[2, 0] = 1.0, 0.5
+    found = measure(xrays("FN", shape=(32, 64)), [Answer(0.9, heatmap), answer(0.1)], 0.5)
+    assert found.pointing_game == 1.0
+
+
+def test_empty_map_points_nowhere() -> None:
+    empty = Answer(0.9, np.zeros((GRID, GRID), np.float32))
+    assert measure(xrays("FN"), [empty, answer(0.1)], 0.5).pointing_game == 0.0
+
+
+def test_pointing_game_is_unknown_without_boxes() -> None:
+    assert measure(xrays("FN", boxes=()), [answer(0.9), answer(0.1)], 0.5).pointing_game is None
+
+
+@pytest.mark.parametrize("labels", ["FF", "NN"])
+def test_xrays_of_one_class_tell_nothing(labels: str) -> None:
+    with pytest.raises(DataError, match="of one class only"):
+        measure(xrays(labels), [answer(0.9), answer(0.1)], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "admitted"),
+    [
+        ({}, True),
+        ({"auroc": 0.8951, "pointing_game": 0.4801}, True),
+        ({"auroc": 0.8949}, False),
+        ({"pointing_game": 0.4799}, False),
+        ({"auroc": 0.99, "pointing_game": 0.99}, True),
+    ],
+)
+def test_gate_admits_small_losses_only(change: dict[str, float], admitted: bool) -> None:
+    judged = gate([answer(0.9), answer(0.1)], "FN")
+    judged.reference = Figures(2, 1, 0.9, 0.9, 0.9, 0.5)
+    assert judged.admits(replace(judged.reference, **change)) is admitted
+
+
+def test_gate_measures_a_variant_on_the_same_xrays() -> None:
+    judged = gate([answer(0.9), answer(0.1)], "FN")
+    assert judged.reference == Figures(2, 1, 1.0, 1.0, 1.0, 1.0)
+    worse = judged.measure(Recorded(answer(0.2, column=3), answer(0.8)), "int8")
+    assert worse == Figures(2, 1, 0.0, 0.0, 0.0, 0.0)
+    assert not judged.admits(worse)
+
+
+def test_unknown_pointing_game_is_no_loss() -> None:
+    judged = gate([answer(0.9), answer(0.1)], "FN")
+    assert judged.admits(replace(judged.reference, pointing_game=None))
+
+
+def test_xray_that_is_judged_otherwise_than_in_training_is_named() -> None:
+    answers = [answer(0.9), answer(0.1)]
+    with pytest.raises(
+        DataError, match=r"1\.png was judged with a probability of 0\.130 in training and 0\.1"
+    ):
+        Gate(xrays("FN"), 0.5, Recorded(*answers), {"0": 0.905, "1": 0.13})
+
+
+def test_xray_that_training_did_not_judge_is_named() -> None:
+    with pytest.raises(DataError, match=r"0\.png was judged with a probability of nan"):
+        Gate(xrays("FN"), 0.5, Recorded(answer(0.9), answer(0.1)), {"1": 0.1})

@@ -1,0 +1,1 @@
+"""A data set: read, scanned, split, fed to a training."""

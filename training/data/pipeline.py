@@ -1,0 +1,138 @@
+"""Samples to training batches: tf.data over the squares that the clinic's decoder and geometry made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from edge_app.imaging.preprocess import to_tensor
+from training.data.augment import augment
+from training.data.samples import Sample
+from training.data.scan import Scan
+from training.data.targets import CELL_PX, draw_boxes, to_cells
+
+BALANCES = ("none", "class", "part")
+
+Batch = tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which share of every batch a process takes: the `index`th of `count`, for all of `replicas`."""
+
+    index: int = 0
+    count: int = 1
+    replicas: int = 1
+
+
+WHOLE = Share()
+
+
+def training_batches(
+    scan: Scan,
+    chosen: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    share: Share = WHOLE,
+) -> tf.data.Dataset:
+    """Make an endless stream of shuffled, augmented batches.
+
+    The order and the randomness of an epoch depend on the seed and the epoch's number alone, so a
+    resumed training sees what an uninterrupted one would have seen, and several workers together see
+    what one would. The last, short batch of an epoch is left out; the shuffle decides each time which
+    samples that are.
+
+    Args:
+        scan: The samples.
+        chosen: int64 (n,), the indices to train on.
+        weights: float32 (N,), how much each sample's loss counts.
+        batch_size: Samples in a batch over all replicas, at most n.
+        seed: Any whole number.
+        first_epoch: The number of the first epoch to produce.
+        share: The share of each batch to produce.
+
+    Returns:
+        Batches of B samples for one replica, B = batch_size / share.replicas: images, float32 (B, S, S, 1)
+        in 0..255; targets `logit`, the label, float32 (B, 1), and `evidence`, the cells that show a
+        fracture, float32 (B, S / 16, S / 16, 1), 0 or 1 each; and the samples' weights, float32 (B,).
+    """
+    usable = len(chosen) // batch_size * batch_size
+    size = batch_size // share.replicas
+    size_px = scan.squares[0].shape[0]
+    side = size_px // CELL_PX
+
+    def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
+        shuffled = np.random.default_rng((seed, int(epoch))).permutation(len(chosen))[:usable]
+        mine = shuffled.reshape(-1, share.count, batch_size // share.count)[:, share.index]
+        return chosen[mine.reshape(-1, size)]
+
+    def sample(place: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
+        height, width = map(int, scan.shapes[place])
+        mask = draw_boxes(scan.samples[place].boxes, height, width, size_px)
+        generator = np.random.default_rng((seed, epoch, place))
+        square, mask = augment(scan.squares[place], mask, generator)
+        label = np.array([scan.samples[place].fractured], np.float32)
+        return to_tensor(square), label, to_cells(mask), weights[place]
+
+    def batch(places: NDArray[np.int64], epoch: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
+        samples = [sample(int(place), int(epoch)) for place in places]
+        return tuple(np.stack(column) for column in zip(*samples, strict=True))
+
+    def places_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        places = tf.ensure_shape(tf.numpy_function(order, (epoch,), tf.int64), (None, size))
+        return tf.data.Dataset.from_tensor_slices(places).map(lambda rows: (rows, epoch))
+
+    def load(places: tf.Tensor, epoch: tf.Tensor) -> Batch:
+        # a batch at a time: calling back into Python for each sample costs a third of the rate
+        image, label, cells, weight = tf.numpy_function(batch, (places, epoch), (tf.float32,) * 4)
+        targets = {
+            "logit": tf.ensure_shape(label, (size, 1)),
+            "evidence": tf.ensure_shape(cells, (size, side, side, 1)),
+        }
+        image = tf.ensure_shape(image, (size, size_px, size_px, 1))
+        return image, targets, tf.ensure_shape(weight, (size,))
+
+    return (
+        tf.data.Dataset.counter(first_epoch)
+        .flat_map(places_of)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def sample_weights(
+    samples: Sequence[Sample], chosen: NDArray[np.int64], balance: str
+) -> NDArray[np.float32]:
+    """Tell how much each sample's loss counts.
+
+    Args:
+        samples: N samples.
+        chosen: int64 (n,), those that are trained on.
+        balance: One of `BALANCES`. With "class" both classes count alike, with "part" they do so within
+            each body part; where a part has one class, its samples count 1.
+
+    Returns:
+        float32 (N,), 0 for what is not trained on; its mean over `chosen` is 1.
+
+    Source:
+        Rajpurkar et al., MURA, arXiv 1712.06957, section 3.1: w1 = normal / all for the abnormal and the
+        rest for the normal, here times 2 to keep the mean at 1.
+    """
+    weights = np.zeros(len(samples), np.float32)
+    weights[chosen] = 1
+    if balance == "none":
+        return weights
+    strata: dict[tuple[str, ...], list[int]] = {}
+    for index in chosen:
+        strata.setdefault(samples[index].body_parts if balance == "part" else (), []).append(int(index))
+    for indices in strata.values():
+        labels = np.array([samples[index].fractured for index in indices])
+        if labels.any() and not labels.all():
+            weights[indices] = 0.5 / np.where(labels, labels.mean(), 1 - labels.mean())
+    return weights

@@ -1,0 +1,1 @@
+"""Epochs: what is minimised, by whom, in which stages."""

@@ -1,0 +1,147 @@
+"""The training loop: epochs in stages, over one replica or many, each epoch kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from edge_app.errors import DataError
+from training.data.pipeline import sample_weights, training_batches
+from training.data.prepare import TrainingData
+from training.data.splits import TRAIN, VALIDATION
+from training.evaluation import metrics
+from training.evaluation.scorers import LogitModel
+from training.learning.keeper import History, Keeper, best_epoch
+from training.learning.learner import Learner
+from training.learning.stages import apply_stage, plan_stages, stage_rate
+from training.learning.strategies import is_chief, share_of_batch
+from training.runs.config import Config
+
+DRAWS_PER_EPOCH = 1_000_000
+_STEPS_BETWEEN_LOSSES = 10
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    config: Config,
+    data: TrainingData,
+    model: keras.Model,
+    pretrained: bool,
+    run_dir: Path,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Train a model from where its run stands, keeping its last and its best state on disk.
+
+    Args:
+        config: The run's configuration.
+        data: What to train and validate on.
+        model: With its start weights, made in the strategy's scope.
+        pretrained: Whether these were learned before, so that training goes in stages.
+        run_dir: The run directory, which receives `history.csv` and the checkpoints.
+        strategy: Who trains.
+
+    Raises:
+        DataError: the training diverged.
+        RunError: the last state cannot be read.
+    """
+    keeper = Keeper(run_dir, is_chief(strategy))
+    if keeper.epochs_done:
+        keeper.restore_weights(model.variables)
+        logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
+    steps = len(data.chosen(TRAIN)) // config.batch_size
+    validate = _validator(model, data)
+    stages = plan_stages(model, config.epochs, pretrained)
+    for stage in stages:
+        if keeper.epochs_done >= stage.end:
+            continue
+        apply_stage(model, stage)
+        learner = Learner(
+            model,
+            stage_rate(stage, config.learning_rate, steps, config.epochs),
+            config.batch_size,
+            config.localisation,
+            strategy,
+        )
+        if keeper.epochs_done > stage.first_epoch:
+            keeper.restore_optimizer(learner.optimizer.variables)
+        batches = _distributed(config, data, keeper.epochs_done, strategy)
+        for epoch in range(keeper.epochs_done, stage.end):
+            if stage is stages[-1] and keeper.has_converged(stage, config.patience):
+                logger.info("No better epoch for %d epochs; training ends here.", config.patience)
+                return
+            _seed_dropout(model, config.seed, epoch)
+            begin = monotonic()
+            loss = _run_epoch(learner, batches, steps, f"epoch {epoch + 1} of {config.epochs}")
+            keeper.keep(stage, loss, validate(), model.variables, learner.optimizer.variables)
+            _log_epoch(keeper.history, config.epochs, monotonic() - begin)
+
+
+def _distributed(
+    config: Config, data: TrainingData, first_epoch: int, strategy: tf.distribute.Strategy
+) -> Iterator[Any]:
+    """Make the stream of batches for the replicas of this process."""
+    chosen = data.chosen(TRAIN)
+    weights = sample_weights(data.scan.samples, chosen, config.balance)
+
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        share = share_of_batch(context)
+        return training_batches(
+            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, share
+        )
+
+    return iter(strategy.distribute_datasets_from_function(batches))
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Make dropout depend on the seed and the epoch alone, so that a resumed training repeats it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate:
+            layer.seed_generator.state.assign([seed, epoch * DRAWS_PER_EPOCH])
+
+
+def _run_epoch(learner: Learner, batches: Iterator[Any], steps: int, name: str) -> float:
+    """Run the steps of an epoch and return the mean loss."""
+    total = 0.0
+    with tqdm(range(steps), name, unit="batch", disable=None, leave=False) as progress:
+        for step in progress:
+            total += learner.step(next(batches))
+            if step % _STEPS_BETWEEN_LOSSES == 0:
+                progress.set_postfix(loss=f"{float(total) / (step + 1):.4f}")
+    mean = float(total) / steps
+    if not np.isfinite(mean):
+        raise DataError("The training diverged: the loss is no number. Lower --learning_rate.")
+    return mean
+
+
+def _validator(model: keras.Model, data: TrainingData) -> Callable[[], float]:
+    """Make a function that measures the AUROC on validation with the model as it is then."""
+    chosen = data.chosen(VALIDATION)
+    squares, labels = data.scan.only(chosen).squares, data.labels[chosen]
+    to_logits = LogitModel(model)
+    return lambda: metrics.auroc(labels, to_logits(squares))
+
+
+def _log_epoch(history: History, epochs: int, seconds: float) -> None:
+    last, best = history[-1], history[best_epoch(history) - 1]
+    left = timedelta(seconds=round(seconds * (epochs - len(history))))
+    logger.info(
+        "Epoch %d of %d (%s): loss %s, validation AUROC %s, best %s in epoch %s; at most %s to go.",
+        last["epoch"],
+        epochs,
+        last["stage"],
+        last["loss"],
+        last["validation_auroc"],
+        best["validation_auroc"],
+        best["epoch"],
+        left,
+    )
