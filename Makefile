@@ -18,7 +18,9 @@ DEV_READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
-.PHONY: help run test check bench lock format screenshot clean
+PYTEST := -m pytest --numprocesses 2 --dist loadfile
+
+.PHONY: help run test check lint bench lock format screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,13 +29,15 @@ run: $(EDGE_READY) ## set up .venv-edge and serve the page at http://localhost:$
 	$(EDGE) -m edge_app --port $(PORT) --bundle $(BUNDLE) --device $(DEVICE)
 
 test: $(DEV_READY) ## set up .venv and run every test
-	$(DEV) -m pytest
+	$(DEV) $(PYTEST) --durations 20
 
-check: $(DEV_READY) ## format, lint, types and the fast tests
+check: lint ## format, lint, types and the fast tests
+	$(DEV) $(PYTEST) -m "not slow"
+
+lint: $(DEV_READY) ## format, lint and types
 	$(DEV) -m ruff format --check .
 	$(DEV) -m ruff check .
 	$(DEV) -m mypy
-	$(DEV) -m pytest -m "not slow"
 
 bench: $(BENCH_READY) ## set up .venv-bench, hold the app against its peers, then feed a training (FRACTURE_DATA)
 	$(BENCH) -m tools.bench
@@ -44,7 +48,7 @@ format: $(DEV_READY) ## rewrite the code in the house format
 	$(DEV) -m ruff format .
 	$(DEV) -m ruff check --fix .
 
-lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files
+lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files; newest versions: python -m tools.lock --upgrade
 	$(DEV) -m tools.lock
 
 screenshot: $(DEV_READY) ## draw an X-ray, judge it on the page, save the picture for the README

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -17,6 +18,20 @@ from tests.toy import write_toy_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_BUNDLE = ROOT / "models" / "default"
+
+
+def require(program: str, package: str | None = None) -> str:
+    """Return the path of a program that a test drives, or skip the test; where CI is set, fail it.
+
+    Args:
+        program: Its name on the PATH.
+        package: The Debian package that brings it, where that has another name; named in .ci/packages.
+    """
+    path = shutil.which(program)
+    if path is None:
+        give_up = pytest.fail if os.environ.get("CI") else pytest.skip
+        give_up(f"{program} is not installed: apt install {package or program}")
+    return path
 
 
 @pytest.fixture(scope="session")

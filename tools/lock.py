@@ -14,12 +14,12 @@ LOCKS = {
 }
 
 
-def main() -> int:
-    """Write every file anew; versions are the newest that pyproject.toml allows."""
+def main(options: list[str]) -> int:
+    """Write every file anew; what is locked keeps its version, unless uv is told to `--upgrade`."""
     for name, extras in LOCKS.items():
         command = [
             *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *extras),
-            *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--upgrade"),
+            *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", *options),
             *("--no-emit-index-url", "--no-annotate", "--quiet", "--output-file", name),
             *("--custom-compile-command", "make lock"),
         ]
@@ -28,4 +28,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

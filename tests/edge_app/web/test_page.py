@@ -15,13 +15,11 @@ from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
 from edge_app.web.server import make_server
+from tests.conftest import require
 from tests.edge_app.web.test_server import free_port
-from tools.browser import find_chromium, open_page
+from tools.browser import open_page
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed: apt install chromium"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +32,7 @@ def address(toy_predictor: Predictor) -> str:
 
 @pytest.fixture(scope="module")
 def browser_page(address: str) -> Iterator[Page]:
+    require("chromium")
     with open_page(address, width=1024, height=600) as page:
         yield page
 
