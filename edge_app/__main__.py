@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 try:
@@ -15,6 +16,7 @@ except ImportError:  # Windows writes no core files
 
 from edge_app import heap
 from edge_app.errors import EdgeError
+from edge_app.imaging.decode import decode
 from edge_app.predictor import Predictor
 from edge_app.settings import parse_settings
 from edge_app.web.app import create_app
@@ -48,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(arguments: Sequence[str] | None) -> int:
     settings = parse_settings(arguments)
     predictor = Predictor(
-        settings.bundle_dir, settings.device, settings.threads, settings.max_pixels, settings.trusted_key
+        settings.bundle_dir,
+        settings.device,
+        settings.threads,
+        settings.trusted_key,
+        partial(decode, max_pixels=settings.max_pixels),
     )
     server = make_server(create_app(settings, predictor), settings)
     heap.give_back()

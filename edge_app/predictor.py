@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import BundleError, DeviceError
-from edge_app.imaging.images import MAX_PIXELS, decode_image, shrink
+from edge_app.imaging.decode import Decoder, decode
+from edge_app.imaging.images import shrink
+from edge_app.imaging.picture import DicomHeader
 from edge_app.imaging.preprocess import preprocess, to_picture
 from edge_app.model.bundle import Bundle, load_bundle
 from edge_app.model.choice import chosen_variant
@@ -36,13 +38,16 @@ class Prediction:
 
     `probability` of a fracture and `threshold` are in 0..1. `heatmap` is float32 (h, w) in 0..1 over
     the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
-    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side.
+    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
+    width of the picture that came. `header` is what a DICOM file said about it.
     """
 
     probability: float
     threshold: float
     heatmap: NDArray[np.float32]
     picture: NDArray[np.uint8]
+    size_px: tuple[int, int]
+    header: DicomHeader | None = None
 
     @property
     def prediction(self) -> str:
@@ -88,8 +93,8 @@ class Predictor:
         bundle_dir: A model bundle.
         device: `auto`, `cpu` or `cuda`.
         threads: CPU threads for the model; 0 takes one for each core.
-        max_pixels: The largest picture that is decoded.
         trusted_key: A PEM file with the Ed25519 public key that must have signed the bundle, if any.
+        decoder: What turns a file's bytes into a picture.
 
     Raises:
         BundleError: the bundle must not be used, tells of something else than fractures, or does not give
@@ -102,14 +107,14 @@ class Predictor:
         bundle_dir: str | Path,
         device: str = "auto",
         threads: int = 0,
-        max_pixels: int = MAX_PIXELS,
         trusted_key: Path | None = None,
+        decoder: Decoder = decode,
     ) -> None:
         bundle, self._explainer = _start(Path(bundle_dir), device, threads, trusted_key)
         replay(bundle, self._explainer)
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
-        self._max_pixels = max_pixels
+        self._decode = decoder
         # One picture is decoded at a time, as a large one takes much memory; meanwhile another is judged,
         # also one at a time, as the model uses every core.
         self._decoding = threading.Lock()
@@ -149,7 +154,7 @@ class Predictor:
         """Judge one picture.
 
         Args:
-            data: The bytes of a JPEG or PNG file.
+            data: The bytes of a picture's file.
 
         Returns:
             The answer.
@@ -160,14 +165,15 @@ class Predictor:
         """
         size_px = self._manifest.size_px
         with self._decoding:
-            image = decode_image(data, self._max_pixels)
-            height, width = image.shape
-            tensor, picture = preprocess(image, size_px), shrink(image, PICTURE_PX)
-            del image  # a large one must not wait for its turn to be judged
+            decoded = self._decode(data)
+            header, (height, width) = decoded.header, decoded.pixels.shape
+            tensor, picture = preprocess(decoded.pixels, size_px), shrink(decoded.pixels, PICTURE_PX)
+            del decoded  # a large one must not wait for its turn to be judged
         explanation = self.explain(tensor)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
-        return Prediction(explanation.probability, self._manifest.threshold, heatmap, picture)
+        threshold = self._manifest.threshold
+        return Prediction(explanation.probability, threshold, heatmap, picture, (height, width), header)
 
 
 def _start(

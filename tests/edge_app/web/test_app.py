@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from edge_app.imaging.decode import decode
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.overlay import overlay
 from edge_app.predictor import Predictor
@@ -103,7 +105,7 @@ def test_bad_upload_is_answered_and_the_next_good_one_judged(
 
 
 def test_too_many_pixels_are_413(toy_predictor: Predictor, toy_bundle: object) -> None:
-    tight = Predictor(toy_bundle, device="cpu", max_pixels=1000)
+    tight = Predictor(toy_bundle, device="cpu", decoder=partial(decode, max_pixels=1000))
     client = create_app(Settings(), tight).test_client()
     response = post(client, encode_png(np.zeros((64, 64), np.uint8)))
     assert (response.status_code, response.json["error"]) == (413, "image_too_large")

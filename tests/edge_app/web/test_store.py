@@ -21,7 +21,9 @@ class Clock:
 
 def prediction(side: int = 10) -> Prediction:
     """Return a prediction that takes side * side + 4 bytes."""
-    return Prediction(0.5, 0.5, np.zeros((1, 1), np.float32), np.zeros((side, side), np.uint8))
+    return Prediction(
+        0.5, 0.5, np.zeros((1, 1), np.float32), np.zeros((side, side), np.uint8), (side, side)
+    )
 
 
 def test_result_is_found_by_its_id() -> None:
