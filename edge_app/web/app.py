@@ -9,6 +9,7 @@ from flask import Flask, Request
 
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
+from edge_app.web.language import speak_languages
 from edge_app.web.routes import api, errors, page
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
@@ -48,6 +49,7 @@ def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     protect(app)
+    speak_languages(app)
     errors.register(app)
     app.register_blueprint(page.blueprint(settings, predictor.manifest))
     app.register_blueprint(api.blueprint(settings, predictor, store))
