@@ -12,6 +12,7 @@ EdgeError
 ├── ModelError               the model gave no usable answer
 ├── ResultExpired            a result that is no longer held
 ├── RequestRefused           a caller that may not call
+├── Busy                     more work at once than this computer can take
 ├── DataError                training data that fits no known layout or cannot be split
 ├── WeightsError             pretrained weights that are missing or not the expected ones
 ├── RunError                 a run directory that is unfinished or does not fit
@@ -94,6 +95,21 @@ class RequestRefused(EdgeError):
     """The request comes from a host or a web page that may not call."""
 
     code = "request_refused"
+
+
+class Busy(EdgeError):
+    """More is asked at once than this computer can take; the same request may pass later.
+
+    Args:
+        message: What the reader can do.
+        retry_after_s: When to try again, in seconds.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DataError(EdgeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
@@ -25,6 +26,17 @@ STRICT_HEADERS = {
 }
 
 
+class Caller(NamedTuple):
+    """What the headers of a request tell of who makes it; None where a header is absent."""
+
+    method: str
+    path: str
+    scheme: str
+    host: str
+    origin: str | None
+    fetch_site: str | None
+
+
 def protect(app: Flask) -> None:
     """Refuse callers from elsewhere, and send strict headers with every response.
 
@@ -36,7 +48,7 @@ def protect(app: Flask) -> None:
 
     @app.before_request
     def refuse_strangers() -> None:
-        check_caller(request)
+        check_caller(_caller(request))
 
     @app.after_request
     def harden(response: Response) -> Response:
@@ -44,33 +56,43 @@ def protect(app: Flask) -> None:
         return response
 
 
-def check_caller(incoming: Request) -> None:
+def check_caller(caller: Caller) -> None:
     """Let a request pass, or refuse it.
 
     Args:
-        incoming: The request.
+        caller: Who asks for what.
 
     Raises:
         RequestRefused: its `Host` is not this computer, or another web page made it.
     """
-    hostname = _hostname(f"//{incoming.headers.get('Host', '')}")
-    if hostname not in ALLOWED_HOSTNAMES:
+    if _hostname(f"//{caller.host}") not in ALLOWED_HOSTNAMES:
         raise RequestRefused(
             "Open this page as http://localhost or http://127.0.0.1; other names are refused."
         )
-    origin = incoming.headers.get("Origin")
-    is_foreign = origin is not None and origin != f"{incoming.scheme}://{incoming.host}"
-    if is_foreign or (_is_cross_site(incoming) and not _is_open_to_links(incoming)):
+    is_foreign = caller.origin is not None and caller.origin != f"{caller.scheme}://{caller.host}"
+    if is_foreign or (_is_cross_site(caller) and not _is_open_to_links(caller)):
         raise RequestRefused("Another web page tried to use this tool. Only its own page may.")
 
 
-def _is_cross_site(incoming: Request) -> bool:
-    return incoming.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+def _caller(incoming: Request) -> Caller:
+    headers = incoming.headers
+    return Caller(
+        method=incoming.method,
+        path=incoming.path,
+        scheme=incoming.scheme,
+        host=headers.get("Host", ""),
+        origin=headers.get("Origin"),
+        fetch_site=headers.get("Sec-Fetch-Site"),
+    )
 
 
-def _is_open_to_links(incoming: Request) -> bool:
+def _is_cross_site(caller: Caller) -> bool:
+    return caller.fetch_site in ("cross-site", "same-site")
+
+
+def _is_open_to_links(caller: Caller) -> bool:
     page, files = _OPEN_TO_LINKS
-    return incoming.method == "GET" and (incoming.path == page or incoming.path.startswith(files))
+    return caller.method == "GET" and (caller.path == page or caller.path.startswith(files))
 
 
 def _hostname(url: str) -> str | None:

@@ -9,10 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from edge_app.alarm import Alarm
 from edge_app.errors import ResultExpired
 from edge_app.predictor import Prediction
-
-_LONGEST_WAIT_S = 30.0
 
 
 def _seconds() -> float:
@@ -30,7 +29,7 @@ class _Entry(NamedTuple):
 class ResultStore:
     """Holds predictions for a while and forgets the oldest first; safe to share between threads.
 
-    Forgetting does not wait for the next call: a timer runs while anything is held.
+    Forgetting does not wait for the next call: one alarm is set for the oldest that is held.
 
     Args:
         max_bytes: The most that all held pictures and heat maps may take.
@@ -44,7 +43,7 @@ class ResultStore:
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
+        self._alarm = Alarm(self._expire, clock)
 
     def put(self, prediction: Prediction) -> str:
         """Hold a prediction.
@@ -83,7 +82,7 @@ class ResultStore:
         return entry.prediction
 
     def _forget(self) -> None:
-        """Drop what is too old or too much, and set the timer for what is left."""
+        """Drop what is too old or too much, and set the alarm for what is left."""
         now = self._clock()
         held_bytes = sum(entry.size_bytes for entry in self._entries.values())
         while self._entries:
@@ -92,15 +91,7 @@ class ResultStore:
                 break
             self._entries.popitem(last=False)
             held_bytes -= oldest.size_bytes
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        if self._entries:
-            wait_s = next(iter(self._entries.values())).expires_s - now
-            # A timer stands still while the PC sleeps: look again soon after it wakes.
-            self._timer = threading.Timer(min(wait_s, _LONGEST_WAIT_S), self._expire)
-            self._timer.daemon = True
-            self._timer.start()
+        self._alarm.set(next(iter(self._entries.values())).expires_s if self._entries else None)
 
     def _expire(self) -> None:
         with self._lock:

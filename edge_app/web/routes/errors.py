@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Flask, jsonify
+import logging
+
+from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from edge_app.errors import (
     TOO_LARGE,
+    Busy,
     EdgeError,
     ImageTooLarge,
     InvalidImage,
@@ -24,7 +27,10 @@ STATUS_OF = {
     ImageTooLarge: 413,
     UnsupportedImage: 415,
     InvalidImage: 422,
+    Busy: 503,
 }
+
+logger = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
@@ -36,7 +42,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(EdgeError)
     def answer_edge_error(error: EdgeError) -> ResponseReturnValue:
-        return _answer(error.code, str(error), STATUS_OF.get(type(error), 500))
+        status = STATUS_OF.get(type(error), 500)
+        log_failure(status, request.method, str(request.url_rule), error)
+        return *_answer(error.code, str(error), status), headers_of(error)
 
     @app.errorhandler(RequestEntityTooLarge)
     def answer_too_large(_: RequestEntityTooLarge) -> ResponseReturnValue:
@@ -44,8 +52,29 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def answer_http_error(error: HTTPException) -> ResponseReturnValue:
-        return _answer(f"http_{error.code}", error.description or error.name, error.code or 500)
+        status = error.code or 500
+        if getattr(error, "original_exception", None) is None:  # else Flask has written a traceback
+            log_failure(status, request.method, str(request.url_rule), error)
+        return _answer(f"http_{status}", error.description or error.name, status)
 
 
-def _answer(code: str, message: str, status: int) -> ResponseReturnValue:
+def headers_of(error: object) -> dict[str, str]:
+    """Return the headers that belong to an error, such as when to try again."""
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, Busy) else {}
+
+
+def log_failure(status: int, method: str, rule: str, error: object) -> None:
+    """Write a line about an answer that is this app's failure, and nothing about others.
+
+    Args:
+        status: The answer's status code.
+        method: The request's method.
+        rule: The route's pattern, never the address itself: that may name a result.
+        error: What went wrong, in a sentence that tells nothing about a patient.
+    """
+    if status >= 500:
+        logger.error("%s %s was answered with %d: %s", method, rule, status, error)
+
+
+def _answer(code: str, message: str, status: int) -> tuple[Response, int]:
     return jsonify(error=code, message=message), status

@@ -12,10 +12,12 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from edge_app.errors import ModelError
 from edge_app.imaging.decode import decode
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.overlay import overlay
-from edge_app.predictor import Predictor
+from edge_app.model.manifest import Manifest
+from edge_app.predictor import Prediction, Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
 
@@ -144,3 +146,29 @@ def test_large_upload_stays_in_memory(toy_predictor: Predictor) -> None:
 
 def pixels(response: TestResponse) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(response.data)))
+
+
+class FailingPredictor:
+    """A predictor whose model gives no number."""
+
+    device, variant = "cpu", "float32"
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+
+    def predict(self, data: bytes) -> Prediction:
+        raise ModelError("The model gave no number for this picture, so nothing was judged.")
+
+
+def test_failure_of_the_model_is_logged_in_one_line(
+    toy_predictor: Predictor, white_png: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = create_app(SMALL, FailingPredictor(toy_predictor.manifest)).test_client()
+    assert post(client, white_png).status_code == 500
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert line.startswith("POST /predict was answered with 500: The model gave no number")
+
+
+def test_refused_picture_is_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    assert post(client, b"hello").status_code == 415
+    assert caplog.records == []

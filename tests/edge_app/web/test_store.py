@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 
@@ -78,3 +79,13 @@ def test_ids_cannot_be_guessed_from_one_another() -> None:
     keys = {store.put(prediction()) for _ in range(20)}
     assert len(keys) == 20
     assert {len(key) for key in keys} == {22}
+
+
+def test_many_results_need_one_thread() -> None:
+    store = ResultStore(10_000, 60)
+    before = threading.active_count()
+    starts: set[int] = set()
+    for _ in range(50):
+        store.put(prediction())
+        starts.update(thread.ident or 0 for thread in threading.enumerate())
+    assert len(starts) <= before + 1
