@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from edge_app.errors import BundleError, EdgeError
 from edge_app.model.bundle import Bundle, load_bundle
 from edge_app.model.choice import Choice, Measurement, manifest_hash, processor_name, write_choice
-from edge_app.model.explainer import Explainer
 from edge_app.model.golden import CanExplain, golden_tensors, replay
-from edge_app.model.inference import RUNTIME_VERSION
+from edge_app.model.inference import RUNTIME_VERSION, ModelPair
 from edge_app.model.manifest import FLOAT32
 from edge_app.settings import parse_choose_settings
 
@@ -53,16 +52,16 @@ def choose(
         raise BundleError(
             f"The bundle {bundle_dir} has no golden pictures to measure with. Export it again."
         )
-    explainers = {FLOAT32: _proven(bundle, device, threads)}
-    device = explainers[FLOAT32].device
+    models = {FLOAT32: _proven(bundle, device, threads)}
+    device = models[FLOAT32].device
     remarks: dict[str, str] = {}
     for name, variant in bundle.manifest.variants.items():
         if name != FLOAT32 and device in variant.devices:
             try:
-                explainers[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads)
+                models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads)
             except EdgeError as error:
                 remarks[name] = str(error)
-    times_ms = measure(explainers, tensors)
+    times_ms = measure(models, tensors)
     variant_name, reason = decide(times_ms)
     return Choice(
         manifest_sha256=manifest_hash(bundle_dir),
@@ -72,7 +71,7 @@ def choose(
         threads=threads,
         variant=variant_name,
         reason=reason,
-        measured={
+        measurements={
             **{name: Measurement(round(time_ms, 2), True, "") for name, time_ms in times_ms.items()},
             **{name: Measurement(None, False, remark) for name, remark in remarks.items()},
         },
@@ -81,27 +80,27 @@ def choose(
 
 
 def measure(
-    explainers: Mapping[str, CanExplain],
+    models: Mapping[str, CanExplain],
     tensors: Sequence[NDArray[np.float32]],
     clock_s: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Time explanations, one variant after the other in each round, so that a busy moment hits all alike.
 
     Args:
-        explainers: What to measure.
+        models: What to measure.
         tensors: Pictures, each float32 (1, S, S, 1), 0..255.
         clock_s: Seconds from any start.
 
     Returns:
         The median time of one explanation in milliseconds, by variant.
     """
-    times_s: dict[str, list[float]] = {name: [] for name in explainers}
+    times_s: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(ROUNDS):
-        for name, explainer in explainers.items():
-            explainer.explain(tensors[0])  # brings its weights back into the caches
+        for name, model in models.items():
+            model.explain(tensors[0])  # brings its weights back into the caches
             for tensor in tensors:
                 started_s = clock_s()
-                explainer.explain(tensor)
+                model.explain(tensor)
                 times_s[name].append(clock_s() - started_s)
     return {name: 1000 * median(times) for name, times in times_s.items()}
 
@@ -141,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = parse_choose_settings(arguments)
         choice = choose(settings.bundle_dir, settings.device, settings.threads, settings.trusted_key)
-        _tell(choice)
+        _log(choice)
         logger.info("Written to %s.", write_choice(settings.bundle_dir, choice))
     except EdgeError as error:
         logger.error("Nothing was chosen. %s", error)
@@ -149,18 +148,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _proven(bundle: Bundle, device: str, threads: int) -> Explainer:
+def _proven(bundle: Bundle, device: str, threads: int) -> ModelPair:
     """Open a variant that reproduces its golden cases."""
-    explainer = Explainer(bundle, device, threads)
-    replay(bundle, explainer)
-    return explainer
+    model = ModelPair(bundle.graphs, device, threads)
+    replay(bundle, model)
+    return model
 
 
-def _tell(choice: Choice) -> None:
+def _log(choice: Choice) -> None:
     logger.info("%s, %s, onnxruntime %s", choice.device, choice.processor, choice.onnxruntime)
-    for name, found in choice.measured.items():
-        time_ms = "-" if found.median_ms is None else f"{found.median_ms:.1f} ms"
-        logger.info("%-10s %10s  %s", name, time_ms, found.remark or "reproduces its golden cases")
+    for name, measurement in choice.measurements.items():
+        time_ms = "-" if measurement.median_ms is None else f"{measurement.median_ms:.1f} ms"
+        logger.info("%-10s %10s  %s", name, time_ms, measurement.remark or "reproduces its golden cases")
     logger.info("Chosen: %s. %s", choice.variant, choice.reason)
 
 

@@ -38,7 +38,7 @@ class SettingsError(EdgeError):
 
 
 class ImageError(EdgeError):
-    """An upload gives no picture that can be judged."""
+    """An upload gives no picture."""
 
     code = "image"
 

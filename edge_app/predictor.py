@@ -18,10 +18,9 @@ from edge_app.imaging.picture import DicomHeader
 from edge_app.imaging.preprocess import preprocess, to_picture
 from edge_app.model.bundle import Bundle, load_bundle
 from edge_app.model.choice import chosen_variant
-from edge_app.model.explainer import Explainer, Explanation
 from edge_app.model.golden import replay
 from edge_app.model.gradcam import scale_to_peak
-from edge_app.model.inference import devices_to_try
+from edge_app.model.inference import Explanation, ModelPair, devices_to_try
 from edge_app.model.manifest import FLOAT32, Manifest
 
 FINDING = "fracture"
@@ -81,11 +80,11 @@ class PredictorLike(Protocol):
         """The model's variant that runs."""
 
     def predict(self, data: bytes) -> Prediction:
-        """Judge one picture."""
+        """Predict whether one picture shows the finding."""
 
 
 class Predictor:
-    """A loaded model that judges one picture at a time; safe to share between threads.
+    """A loaded model that predicts for one picture at a time; safe to share between threads.
 
     Which variant of the model runs was chosen by `python -m edge_app.choose`; without that it is float32.
 
@@ -110,15 +109,15 @@ class Predictor:
         trusted_key: Path | None = None,
         decoder: Decoder = decode,
     ) -> None:
-        bundle, self._explainer = _start(Path(bundle_dir), device, threads, trusted_key)
-        replay(bundle, self._explainer)
+        bundle, self._model = _start(Path(bundle_dir), device, threads, trusted_key)
+        replay(bundle, self._model)
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
         self._decode = decoder
-        # One picture is decoded at a time, as a large one takes much memory; meanwhile another is judged,
-        # also one at a time, as the model uses every core.
+        # One picture is decoded at a time, as a large one takes much memory; meanwhile another is
+        # explained, also one at a time, as the model uses every core.
         self._decoding = threading.Lock()
-        self._judging = threading.Lock()
+        self._explaining = threading.Lock()
 
     @property
     def manifest(self) -> Manifest:
@@ -128,7 +127,7 @@ class Predictor:
     @property
     def device(self) -> str:
         """The device really in use, `cpu` or `cuda`."""
-        return self._explainer.device
+        return self._model.device
 
     @property
     def variant(self) -> str:
@@ -136,31 +135,31 @@ class Predictor:
         return self._variant
 
     def explain(self, tensor: NDArray[np.float32]) -> Explanation:
-        """Judge one picture that is laid out for the model, and show where the evidence lies.
+        """Explain one picture that is laid out for the model.
 
         Args:
             tensor: float32 (1, S, S, 1), 0..255.
 
         Returns:
-            The answer, with its heat map over the model's square.
+            The explanation, over the model's square.
 
         Raises:
             ModelError: the model gave no usable answer.
         """
-        with self._judging:
-            return self._explainer.explain(tensor)
+        with self._explaining:
+            return self._model.explain(tensor)
 
     def predict(self, data: bytes) -> Prediction:
-        """Judge one picture.
+        """Predict whether one picture shows a fracture, and where.
 
         Args:
             data: The bytes of a picture's file.
 
         Returns:
-            The answer.
+            The prediction.
 
         Raises:
-            ImageError: the bytes give no picture that can be judged.
+            ImageError: the bytes give no picture.
             ModelError: the model gave no usable answer.
         """
         size_px = self._manifest.size_px
@@ -168,7 +167,7 @@ class Predictor:
             decoded = self._decode(data)
             header, (height, width) = decoded.header, decoded.pixels.shape
             tensor, picture = preprocess(decoded.pixels, size_px), shrink(decoded.pixels, PICTURE_PX)
-            del decoded  # a large one must not wait for its turn to be judged
+            del decoded  # a large one must not wait for its turn to be explained
         explanation = self.explain(tensor)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
@@ -178,18 +177,18 @@ class Predictor:
 
 def _start(
     bundle_dir: Path, device: str, threads: int, trusted_key: Path | None
-) -> tuple[Bundle, Explainer]:
+) -> tuple[Bundle, ModelPair]:
     """Start the chosen variant; float32 where that one's device fails and another is allowed."""
     variant = chosen_variant(bundle_dir, devices_to_try(device)[0])
     bundle = _load(bundle_dir, variant, trusted_key)
     try:
-        return bundle, Explainer(bundle, device, threads)
+        return bundle, ModelPair(bundle.graphs, device, threads)
     except DeviceError as error:
         if device != "auto" or variant == FLOAT32:
             raise
         logger.warning("%s Going on with the variant %s.", error, FLOAT32)
     bundle = _load(bundle_dir, FLOAT32, trusted_key)
-    return bundle, Explainer(bundle, device, threads)
+    return bundle, ModelPair(bundle.graphs, device, threads)
 
 
 def _load(bundle_dir: Path, variant: str, trusted_key: Path | None) -> Bundle:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from edge_app.errors import RunError
-from edge_app.model.bundle import CLASSIFIER, FEATURES
+from edge_app.model.bundle import CLASSIFIER, FEATURES, Graphs
+from edge_app.model.inference import ModelPair
 from edge_app.model.manifest import FLOAT32
-from export.bundle.pack import Exported, describe, require_replaceable, write_bundle
+from export.bundle.pack import TENSORS, Export, describe, require_replaceable, write_bundle
 from export.graph.graphs import build_graphs
-from export.graph.split import Pair, split_model
+from export.graph.split import SplitModel, split_model
+from export.proof.drawn import draw_pictures, record_cases
 from export.proof.gate import Gate
-from export.proof.golden_cases import draw_pictures, record_cases
-from export.proof.judge import Judge
 from export.proof.parity import Difference, compare
-from export.proof.variants import Variant, make_variants
+from export.proof.variants import VariantGraph, make_variants
 from export.runs import Run, read_probabilities, read_run, read_split
 from export.xrays import Xrays, evenly_spread, read_xrays
 
@@ -30,7 +30,7 @@ logger = logging.getLogger("export")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunXrays:
     """Real X-rays of a run, and what its training said of those that it was validated on."""
 
     validation: Xrays
@@ -60,18 +60,18 @@ def export_run(
     """
     require_replaceable(out_dir)
     run = read_run(run_dir)
-    pair = split_model(run.model, feature_layer)
-    logger.info("The model is cut at %s, shaped %s.", pair.layer, pair.features.output_shape)
+    model = split_model(run.model, feature_layer)
+    logger.info("The model is cut at %s, shaped %s.", model.layer, model.features.output_shape)
     if feature_layer not in (None, _MEASURED_LAYER):
         run = _without_pointing(run)
         logger.info(
             "Training measured the heat maps of %s, so the bundle does not tell how well these point.",
             _MEASURED_LAYER,
         )
-    classes = class_names(run, pair.classes)
-    evidence = _read_evidence(run_dir, data_dir, pair.features.input_shape[1]) if data_dir else None
-    exported = _export(run, pair, classes, evidence, variants)
-    write_bundle(out_dir, describe(run, exported), exported.files)
+    classes = class_names(run, model.classes)
+    xrays = _read_xrays(run_dir, data_dir, model.features.input_shape[1]) if data_dir else None
+    export = _export(run, model, classes, xrays, variants)
+    write_bundle(out_dir, describe(run, export), export.files)
     logger.info("The bundle is in %s.", out_dir)
 
 
@@ -104,11 +104,11 @@ def _without_pointing(run: Run) -> Run:
     return replace(run, evaluation={**run.evaluation, "pointing_game": None, "heatmap": heatmap})
 
 
-def _read_evidence(run_dir: Path, data_dir: Path, size_px: int) -> Evidence:
+def _read_xrays(run_dir: Path, data_dir: Path, size_px: int) -> RunXrays:
     split = read_split(run_dir)
     validation = [xray for xray in split if xray.side == "validation"]
     train = [xray for xray in split if xray.side == "train"]
-    return Evidence(
+    return RunXrays(
         read_xrays(data_dir, validation, size_px, "validation"),
         read_xrays(data_dir, evenly_spread(train, _CALIBRATION_XRAYS), size_px, "calibration"),
         read_probabilities(run_dir),
@@ -116,35 +116,40 @@ def _read_evidence(run_dir: Path, data_dir: Path, size_px: int) -> Evidence:
 
 
 def _export(
-    run: Run, pair: Pair, classes: tuple[str, ...], evidence: Evidence | None, variants: Sequence[str]
-) -> Exported:
+    run: Run, model: SplitModel, classes: tuple[str, ...], xrays: RunXrays | None, variants: Sequence[str]
+) -> Export:
     """Make all that goes into the bundle."""
-    _, rows, columns, _ = pair.features.output_shape
-    size_px = pair.features.input_shape[1]
-    graphs = build_graphs(pair)
-    differences = compare(pair, graphs, evidence.validation.squares if evidence else None)
+    _, rows, columns, _ = model.features.output_shape
+    size_px = model.features.input_shape[1]
+    graphs = build_graphs(model)
+    differences = compare(model, graphs, xrays.validation.squares if xrays else None)
     _log_differences(differences)
-    judge_of = partial(
-        Judge,
+    whole = Graphs(
+        features=graphs[FEATURES],
         classifier=graphs[CLASSIFIER],
-        class_index=classes.index(run.provenance["dataset"]["finding"]),
+        size_px=size_px,
+        grid=(rows, columns),
+        finding_index=classes.index(run.provenance["dataset"]["finding"]),
         method=run.evaluation["heatmap"]["method"],
+        tensors=TENSORS,
+        variant=FLOAT32,
+        devices=("cpu",),
     )
     threshold = run.evaluation["operating_point"]["threshold"]
-    smaller = _make_variants(variants, graphs[FEATURES], evidence, judge_of, threshold)
+    smaller = _make_variants(variants, whole, xrays, threshold)
     features = {FLOAT32: graphs[FEATURES], **{name: each.features for name, each in smaller.items()}}
     pictures = draw_pictures()
-    judges = {name: judge_of(graph) for name, graph in features.items()}
-    return Exported(
+    models = {name: _open(whole, graph) for name, graph in features.items()}
+    return Export(
         size_px=size_px,
         classes=classes,
-        feature_layer=pair.layer,
+        feature_layer=model.layer,
         grid=(rows, columns),
         graphs=graphs,
         differences=differences,
         variants=smaller,
         pictures=pictures,
-        golden=record_cases(pictures, judges, size_px),
+        golden=record_cases(pictures, models, size_px),
     )
 
 
@@ -159,17 +164,18 @@ def _log_differences(differences: Sequence[Difference]) -> None:
 
 
 def _make_variants(
-    names: Sequence[str],
-    features: bytes,
-    evidence: Evidence | None,
-    judge_of: Callable[[bytes], Judge],
-    threshold: float,
-) -> dict[str, Variant]:
-    """Make the variants that were asked for, as far as there are X-rays to judge them by."""
+    names: Sequence[str], whole: Graphs, xrays: RunXrays | None, threshold: float
+) -> dict[str, VariantGraph]:
+    """Make the variants that were asked for, as far as there are X-rays to measure them by."""
     if not names:
         return {}
-    if evidence is None:
+    if xrays is None:
         logger.info("No smaller variants: only X-rays tell how good they are. Name the data with --data.")
         return {}
-    gate = Gate(evidence.validation, threshold, judge_of(features), evidence.probabilities)
-    return make_variants(names, features, evidence.calibration.squares, judge_of, gate)
+    gate = Gate(xrays.validation, threshold, ModelPair(whole, "cpu"), xrays.probabilities)
+    return make_variants(names, whole.features, xrays.calibration.squares, partial(_open, whole), gate)
+
+
+def _open(whole: Graphs, features: bytes) -> ModelPair:
+    """Put another features graph in front of the classifier."""
+    return ModelPair(replace(whole, features=features), "cpu")

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
 from edge_app.errors import RunError
+from edge_app.model.pointing import Box
 
 _MODEL = "best_model.keras"
 _SPLIT = "split.csv"
@@ -56,17 +57,8 @@ class Run:
     evaluation: Mapping[str, Any]
 
 
-class Box(NamedTuple):
-    """A finding's box: top left corner and extent, as fractions of the picture's width and height."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
 @dataclass(frozen=True)
-class Listed:
+class XrayRecord:
     """An X-ray as a run lists it; `file` is its path in the data directory."""
 
     image_id: str
@@ -101,7 +93,7 @@ def read_run(run_dir: Path) -> Run:
     return Run(_read_model(run_dir / _MODEL), config, provenance, evaluation)
 
 
-def read_split(run_dir: Path) -> list[Listed]:
+def read_split(run_dir: Path) -> list[XrayRecord]:
     """Read which X-rays a run was trained on and which it was validated on.
 
     Args:
@@ -116,7 +108,9 @@ def read_split(run_dir: Path) -> list[Listed]:
     path = run_dir / _SPLIT
     try:
         return [
-            Listed(row["image_id"], row["file"], row["fractured"] == "1", row["side"], _boxes(row["boxes"]))
+            XrayRecord(
+                row["image_id"], row["file"], row["fractured"] == "1", row["side"], _boxes(row["boxes"])
+            )
             for row in _rows(path)
         ]
     except KeyError as error:

@@ -13,48 +13,48 @@ from tqdm import tqdm
 from edge_app.errors import DataError, ImageError
 from edge_app.imaging.images import decode_image
 from edge_app.imaging.preprocess import to_square
-from export.runs import Listed
+from export.runs import XrayRecord
 
 
 @dataclass(frozen=True)
 class Xrays:
     """N X-rays: how the run lists them, squares uint8 (N, S, S), and the pictures' heights and widths."""
 
-    listed: tuple[Listed, ...]
+    records: tuple[XrayRecord, ...]
     squares: NDArray[np.uint8]
     shapes: tuple[tuple[int, int], ...]
 
 
-def read_xrays(data_dir: Path, listed: Sequence[Listed], size_px: int, purpose: str) -> Xrays:
+def read_xrays(data_dir: Path, records: Sequence[XrayRecord], size_px: int, purpose: str) -> Xrays:
     """Decode X-rays and lay them into squares, as the app does.
 
     Args:
         data_dir: The data that the run was trained on.
-        listed: Which X-rays to read.
+        records: Which X-rays to read.
         size_px: The side S of the squares.
         purpose: What the progress bar says.
 
     Returns:
-        The X-rays, in the order of `listed`.
+        The X-rays, in the order of `records`.
 
     Raises:
         DataError: there are none, or one is missing or cannot be decoded.
     """
-    if not listed:
+    if not records:
         raise DataError(f"The run lists no X-ray for the {purpose}. Train with more X-rays.")
-    squares = np.empty((len(listed), size_px, size_px), np.uint8)
+    squares = np.empty((len(records), size_px, size_px), np.uint8)
     shapes = []
-    for index, xray in enumerate(tqdm(listed, purpose, unit="image", leave=False, disable=None)):
+    for index, xray in enumerate(tqdm(records, purpose, unit="image", leave=False, disable=None)):
         image = _decode(data_dir / xray.file)
         squares[index] = to_square(image, size_px)
         shapes.append((image.shape[0], image.shape[1]))
-    return Xrays(tuple(listed), squares, tuple(shapes))
+    return Xrays(tuple(records), squares, tuple(shapes))
 
 
-def evenly_spread(listed: Sequence[Listed], count: int) -> list[Listed]:
+def evenly_spread(records: Sequence[XrayRecord], count: int) -> list[XrayRecord]:
     """Choose up to `count` X-rays at even distances, the first and the last among them."""
-    places = np.linspace(0, len(listed) - 1, min(count, len(listed))).round().astype(int)
-    return [listed[place] for place in places]
+    places = np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int)
+    return [records[place] for place in places]
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from edge_app.imaging.images import decode_image
 from edge_app.imaging.preprocess import preprocess
 from edge_app.model.bundle import load_bundle
 from edge_app.model.inference import open_session
+from edge_app.model.pointing import covered, points_inside
 from edge_app.predictor import Predictor
 from tests.conftest import DEFAULT_BUNDLE
 
@@ -26,7 +27,7 @@ def manifest() -> dict[str, Any]:
 def features_of(data: bytes) -> np.ndarray:
     bundle = load_bundle(DEFAULT_BUNDLE)
     tensor = preprocess(decode_image(data), bundle.manifest.size_px)
-    return open_session(bundle.features).run(["features"], {"image": tensor})[0]
+    return open_session(bundle.graphs.features).run(["features"], {"image": tensor})[0]
 
 
 def test_bundle_is_whole_small_and_carries_its_attribution(manifest: dict[str, Any]) -> None:
@@ -77,7 +78,6 @@ def test_validation_figures_come_out_again_through_the_app(
     """Repeat the split and judge its validation side as the clinic would."""
     from training.data.datasets import read_dataset
     from training.data.prepare import prepare
-    from training.evaluation.explain import covered, points_inside
 
     seed = manifest["training"]["settings"]["seed"]
     data = prepare(read_dataset(xray_dir).samples, 32, "memory", seed)

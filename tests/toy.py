@@ -25,6 +25,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_app.imaging.images import encode_png
+from edge_app.model.bundle import Graphs
+from edge_app.model.manifest import Tensors
 
 SIZE_PX = 32
 GRID = 16
@@ -80,6 +82,21 @@ def classifier_graph(weights: np.ndarray = WEIGHTS) -> bytes:
     gradient = _value("gradient", *several, GRID, GRID, 2)
     outputs = [_value("logit", classes), _value("probability", classes), gradient]
     return _model(nodes, _value("features", GRID, GRID, 2), outputs, constants)
+
+
+def graphs_of(features: bytes, classifier: bytes, size_px: int = SIZE_PX, grid: int = GRID) -> Graphs:
+    """Return two graphs with what to know to run them, asked about their first class."""
+    return Graphs(
+        features=features,
+        classifier=classifier,
+        size_px=size_px,
+        grid=(grid, grid),
+        finding_index=0,
+        method="grad-cam",
+        tensors=Tensors(*Tensors._fields),
+        variant="float32",
+        devices=("cpu",),
+    )
 
 
 def manifest(variants: Mapping[str, Any] | None = None) -> dict[str, Any]:

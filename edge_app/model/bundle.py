@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.errors import BundleError
-from edge_app.model.manifest import FLOAT32, Manifest, Variant, parse_manifest
+from edge_app.model.manifest import FLOAT32, Manifest, Tensors, Variant, parse_manifest
 from edge_app.model.signature import verify_manifest
 
 MANIFEST = "manifest.json"
@@ -21,16 +21,35 @@ MODEL = "model.onnx"
 
 
 @dataclass(frozen=True)
+class Graphs:
+    """The two graphs of a variant, and what to know to run them.
+
+    `features` goes from an image of `size_px` to a feature map with (h, w) `grid`, `classifier` from there
+    to the logit, the probability and the gradient of each class; `finding_index` is the class that is asked
+    about, `method` makes the heat map. `devices` are those that the variant is for.
+    """
+
+    features: bytes
+    classifier: bytes
+    size_px: int
+    grid: tuple[int, int]
+    finding_index: int
+    method: str
+    tensors: Tensors
+    variant: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A verified model in one variant: the bytes that were hashed are the bytes that run.
 
-    `features` and `classifier` are the variant's graphs, `pictures` the golden cases' files by name.
+    `pictures` are the golden cases' files by name.
     """
 
     manifest: Manifest
     variant: str
-    features: bytes
-    classifier: bytes
+    graphs: Graphs
     pictures: Mapping[str, bytes]
 
 
@@ -58,16 +77,10 @@ def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | No
         raise BundleError(
             f"The bundle {bundle_dir} has no variant {variant}; it has {', '.join(manifest.variants)}."
         )
-    graphs = manifest.variants[variant]
-    pictures = {case.picture for case in manifest.golden}
-    kept = _verify(bundle_dir, hashes, {graphs.features, graphs.classifier, *pictures})
-    return Bundle(
-        manifest,
-        variant,
-        kept[graphs.features],
-        kept[graphs.classifier],
-        {name: kept[name] for name in pictures},
-    )
+    names, pictures = manifest.variants[variant], {case.picture for case in manifest.golden}
+    kept = _verify(bundle_dir, hashes, {names.features, names.classifier, *pictures})
+    graphs = _graphs(manifest, variant, kept)
+    return Bundle(manifest, variant, graphs, {name: kept[name] for name in pictures})
 
 
 def sha256_of(data: bytes) -> str:
@@ -121,6 +134,21 @@ def _parse(text: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BundleError(f"{path} is not a JSON object. Install the model bundle again.")
     return content
+
+
+def _graphs(manifest: Manifest, variant: str, files: Mapping[str, bytes]) -> Graphs:
+    names = manifest.variants[variant]
+    return Graphs(
+        features=files[names.features],
+        classifier=files[names.classifier],
+        size_px=manifest.size_px,
+        grid=manifest.grid,
+        finding_index=manifest.classes.index(manifest.finding),
+        method=manifest.method,
+        tensors=manifest.tensors,
+        variant=variant,
+        devices=names.devices,
+    )
 
 
 def _needed(manifest: Manifest) -> set[str]:

@@ -41,7 +41,7 @@ class Choice:
     threads: int
     variant: str
     reason: str
-    measured: Mapping[str, Measurement]
+    measurements: Mapping[str, Measurement]
     created: str
 
 

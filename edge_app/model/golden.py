@@ -11,7 +11,7 @@ from edge_app.errors import BundleError, ImageError
 from edge_app.imaging.images import decode_image
 from edge_app.imaging.preprocess import preprocess
 from edge_app.model.bundle import Bundle
-from edge_app.model.explainer import Explanation
+from edge_app.model.inference import Explanation
 from edge_app.model.manifest import FLOAT32
 
 # Of probability and heat map, both in 0..1. Processors add in another order, which moves 32-bit results by
@@ -57,28 +57,28 @@ def tolerance_for(variant: str, device: str) -> float:
     return EXACT_TOLERANCE if (variant, device) == (FLOAT32, "cpu") else ROUNDED_TOLERANCE
 
 
-def replay(bundle: Bundle, explainer: CanExplain) -> None:
+def replay(bundle: Bundle, model: CanExplain) -> None:
     """Explain every golden picture and compare with what was recorded at export.
 
     Args:
         bundle: A verified bundle.
-        explainer: The bundle's variant, ready to run.
+        model: The bundle's variant, ready to run.
 
     Raises:
         BundleError: an answer is another one; says which, by how much, and what to do.
         ModelError: the model gave no usable answer.
     """
-    allowed = tolerance_for(bundle.variant, explainer.device)
+    allowed = tolerance_for(bundle.variant, model.device)
     for case, tensor in zip(bundle.manifest.golden, golden_tensors(bundle), strict=True):
-        expected, found = case.expected[bundle.variant], explainer.explain(tensor)
+        expected, explanation = case.expected[bundle.variant], model.explain(tensor)
         differences = {
-            "probability": abs(found.probability - expected.probability),
-            "heat map": float(np.abs(found.heatmap - expected.heatmap).max()),
+            "probability": abs(explanation.probability - expected.probability),
+            "heat map": float(np.abs(explanation.heatmap - expected.heatmap).max()),
         }
         for name, difference in differences.items():
             if difference > allowed:
                 raise BundleError(
-                    f"On this computer ({explainer.device}) the model's variant {bundle.variant} does not "
+                    f"On this computer ({model.device}) the model's variant {bundle.variant} does not "
                     f"give the answer that was released: for {case.picture} the {name} differs by "
                     f"{difference:.2g}, allowed is {allowed:g}. {_advice(bundle.variant)}"
                 )

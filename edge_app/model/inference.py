@@ -1,4 +1,4 @@
-"""The only import of onnxruntime: devices, threads, and running a model pair."""
+"""The only import of onnxruntime: devices, threads, and a pair of graphs that explains a tensor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_app.errors import BundleError, DeviceError, EdgeError, ModelError
-from edge_app.model.bundle import Bundle
+from edge_app.model.bundle import Graphs
+from edge_app.model.gradcam import METHODS
 from edge_app.model.graph import require_standard
 
 RUNTIME_VERSION: str = ort.__version__
@@ -31,88 +32,87 @@ _NO_CUDA = (
 logger = logging.getLogger(__name__)
 
 
-class Judgement(NamedTuple):
-    """What the model says of one picture, about the finding.
+class Explanation(NamedTuple):
+    """What a model says of one picture about the finding, and where the evidence lies.
 
-    `logit` is any number, `probability` 0..1; `features` and `gradient` (d logit / d features) are
-    float32 (h, w, C).
+    `logit` is any number, `probability` 0..1. `heatmap` is float32 (h, w) in 0..1 over the model's square,
+    with its peak at 1; all zero when no evidence is positive. It is made of `features` and `gradient`
+    (d logit / d features), both float32 (h, w, C).
     """
 
     logit: float
     probability: float
+    heatmap: NDArray[np.float32]
     features: NDArray[np.float32]
     gradient: NDArray[np.float32]
 
 
 class ModelPair:
-    """A features graph and a classifier graph in ONNX Runtime.
+    """A features graph and a classifier graph in ONNX Runtime: a tensor in, its explanation out.
 
     Args:
-        bundle: A verified bundle.
+        graphs: The two graphs, and what they are asked.
         device: `cpu`, `cuda`, or `auto` for CUDA where it works and the CPU elsewhere.
         threads: CPU threads for the features; 0 takes one for each core.
 
     Raises:
         BundleError: the graphs cannot be loaded or do not have the tensors they should.
-        DeviceError: the bundle's variant is not for the device, or CUDA does not work and the CPU is not
-            an alternative.
+        DeviceError: the variant is not for the device, or CUDA does not work and the CPU is not an
+            alternative.
+        ModelError: the graphs give no number.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", threads: int = 0) -> None:
-        manifest = bundle.manifest
-        self._tensors = manifest.tensors
-        self._finding = manifest.classes.index(manifest.finding)
-        # Of several classes each has its own gradient.
-        self._gradient_at = (0, self._finding) if len(manifest.classes) > 1 else (0,)
-        *others, last = _devices_for(bundle, device)
+    def __init__(self, graphs: Graphs, device: str = "auto", threads: int = 0) -> None:
+        self._tensors, self._finding_index = graphs.tensors, graphs.finding_index
+        self._method = METHODS[graphs.method]
+        *others, last = _devices_for(graphs, device)
         for better in others:
             try:
-                self._start(bundle, better, threads)
+                self._start(graphs, better, threads)
             except DeviceError as error:
                 logger.warning("%s Going on with the CPU.", error)
             else:
                 return
-        self._start(bundle, last, threads)
+        self._start(graphs, last, threads)
 
     @property
     def device(self) -> str:
         """The device really in use, `cpu` or `cuda`."""
         return self._device
 
-    def judge(self, tensor: NDArray[np.float32]) -> Judgement:
-        """Run the features once, then the head with its gradient.
+    def explain(self, tensor: NDArray[np.float32]) -> Explanation:
+        """Run the features once, then the head with its gradient, and make the heat map of both.
 
         Args:
             tensor: float32 (1, S, S, 1), 0..255.
 
         Returns:
-            What the model says.
+            The explanation.
 
         Raises:
             ModelError: a result is not a finite number.
         """
-        names = self._tensors
+        names, index = self._tensors, self._finding_index
         (features,) = self._features.run([names.features], {names.image: tensor})
         outputs = [names.logit, names.probability, names.gradient]
-        logits, probabilities, gradients = self._classifier.run(outputs, {names.features: features})
-        judgement = Judgement(
-            float(logits[0, self._finding]),
-            float(probabilities[0, self._finding]),
-            features[0],
-            gradients[self._gradient_at],
+        logit, probability, gradients = self._classifier.run(outputs, {names.features: features})
+        # Of several classes each has its own gradient.
+        gradient = gradients[0, index] if gradients.ndim > features.ndim else gradients[0]
+        if not all(np.isfinite(values).all() for values in (features, logit, probability, gradient)):
+            raise ModelError("The model gave no number for this picture, so nothing was predicted.")
+        heatmap = self._method(features[0], gradient)
+        return Explanation(
+            float(logit[0, index]), float(probability[0, index]), heatmap, features[0], gradient
         )
-        if not all(np.isfinite(value).all() for value in judgement):
-            raise ModelError("The model gave no number for this picture, so nothing was judged.")
-        return judgement
 
-    def _start(self, bundle: Bundle, device: str, threads: int) -> None:
-        """Open both sessions and judge one black picture, which proves names and shapes, and warms up."""
-        cuda, size_px = device == "cuda", bundle.manifest.size_px
+    def _start(self, graphs: Graphs, device: str, threads: int) -> None:
+        """Open both sessions and explain one black picture, which proves names and shapes, and warms up."""
+        cuda, black = device == "cuda", np.zeros((1, graphs.size_px, graphs.size_px, 1), np.float32)
         try:
-            self._features = open_session(bundle.features, cuda, threads)
+            self._features = open_session(graphs.features, cuda, threads)
             # The head is tiny; a second pool of threads would only fight the first one's.
-            self._classifier = open_session(bundle.classifier, cuda, 1)
-            judgement = self.judge(np.zeros((1, size_px, size_px, 1), np.float32))
+            self._classifier = open_session(graphs.classifier, cuda, 1)
+            explanation = self.explain(black)
         except Exception as error:  # onnxruntime's errors share no base class
             if cuda:
                 raise DeviceError(_NO_CUDA) from error
@@ -121,7 +121,7 @@ class ModelPair:
             raise BundleError(
                 f"The model's graphs do not run: {error}. Install the model bundle again."
             ) from error
-        _require_shapes(judgement, bundle.manifest.grid)
+        _require_shapes(explanation, graphs.grid)
         sessions = (self._features, self._classifier)
         if cuda and any(session.get_providers()[0] != _CUDA for session in sessions):
             raise DeviceError(_NO_CUDA)
@@ -177,19 +177,18 @@ def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.Infe
     return session
 
 
-def _devices_for(bundle: Bundle, device: str) -> list[str]:
-    meant_for = bundle.manifest.variants[bundle.variant].devices
-    devices = [each for each in devices_to_try(device) if each in meant_for]
+def _devices_for(graphs: Graphs, device: str) -> list[str]:
+    devices = [each for each in devices_to_try(device) if each in graphs.devices]
     if not devices:
         raise DeviceError(
-            f"The model's variant {bundle.variant} is for {' and '.join(meant_for)}, not for {device}. "
-            "Measure again which one to run: python -m edge_app.choose"
+            f"The model's variant {graphs.variant} is for {' and '.join(graphs.devices)}, not for "
+            f"{device}. Measure again which one to run: python -m edge_app.choose"
         )
     return devices
 
 
-def _require_shapes(judgement: Judgement, grid: tuple[int, int]) -> None:
-    features, gradient = judgement.features.shape, judgement.gradient.shape
+def _require_shapes(explanation: Explanation, grid: tuple[int, int]) -> None:
+    features, gradient = explanation.features.shape, explanation.gradient.shape
     if features != gradient or features[:-1] != grid:
         raise BundleError(
             f"The features {features} and the gradient {gradient} should be shaped alike, over the "

@@ -21,7 +21,7 @@ _SIZE_RANGE_PX = (32, 2048)
 
 
 @dataclass(frozen=True)
-class Dataset:
+class TrainingData:
     """What a model was trained on, for people: a name, a citation, a licence, and body parts."""
 
     name: str
@@ -40,7 +40,7 @@ class Tensors(NamedTuple):
     gradient: str
 
 
-class Figures(NamedTuple):
+class VariantFigures(NamedTuple):
     """What a variant reached on validation X-rays at the threshold, in 0..1.
 
     `pointing` is the share of fractured ones on which the heat map's peak lay in a fracture's box, None
@@ -58,10 +58,10 @@ class Variant(NamedTuple):
     features: str
     classifier: str
     devices: tuple[str, ...]
-    figures: Figures
+    figures: VariantFigures
 
 
-class Expected(NamedTuple):
+class GoldenAnswer(NamedTuple):
     """An answer that was recorded at export: `heatmap` is float32 (h, w), 0..1, over the model's square."""
 
     probability: float
@@ -72,7 +72,7 @@ class GoldenCase(NamedTuple):
     """A picture in the bundle, and what each variant must answer to it."""
 
     picture: str
-    expected: Mapping[str, Expected]
+    expected: Mapping[str, GoldenAnswer]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Manifest:
     method: str
     grid: tuple[int, int]
     golden: tuple[GoldenCase, ...]
-    dataset: Dataset
+    dataset: TrainingData
 
     def with_figures_of(self, variant: str) -> Manifest:
         """Return the manifest with the figures of the variant that runs, for people to read."""
@@ -142,7 +142,7 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
         method=content["heatmap"]["method"],
         grid=(rows, columns),
         golden=tuple(_golden_case(case, variants, (rows, columns)) for case in content["golden"]),
-        dataset=Dataset(
+        dataset=TrainingData(
             name=_text(dataset["name"], "dataset.name"),
             citation=_text(dataset["citation"], "dataset.citation"),
             licence=_text(dataset["licence"], "dataset.licence"),
@@ -169,9 +169,9 @@ def _require_known(content: Mapping[str, Any]) -> None:
             )
 
 
-def _own_figures(content: Mapping[str, Any]) -> Figures:
+def _own_figures(content: Mapping[str, Any]) -> VariantFigures:
     point, game = content["operating_point"], content["validation"]["pointing_game"]
-    return Figures(
+    return VariantFigures(
         sensitivity=_share(point["sensitivity"]["value"], "operating_point.sensitivity"),
         specificity=_share(point["specificity"]["value"], "operating_point.specificity"),
         pointing=None if game is None else _share(game["value"], "validation.pointing_game"),
@@ -185,7 +185,7 @@ def _tensors(content: Mapping[str, Any]) -> Tensors:
     return names
 
 
-def _variants(content: Mapping[str, Any], own: Figures) -> dict[str, Variant]:
+def _variants(content: Mapping[str, Any], own: VariantFigures) -> dict[str, Variant]:
     """Read the variants; the manifest's own figures are those of float32."""
     others = dict(content)
     variants = {FLOAT32: _variant(others.pop(FLOAT32), own, FLOAT32)}
@@ -194,7 +194,7 @@ def _variants(content: Mapping[str, Any], own: Figures) -> dict[str, Variant]:
     return variants
 
 
-def _variant(content: Mapping[str, Any], figures: Figures, name: str) -> Variant:
+def _variant(content: Mapping[str, Any], figures: VariantFigures, name: str) -> Variant:
     devices = _list(content["devices"], f"{name}.devices")
     return Variant(
         features=_text(content["features"], f"{name}.features"),
@@ -204,9 +204,9 @@ def _variant(content: Mapping[str, Any], figures: Figures, name: str) -> Variant
     )
 
 
-def _figures(measured: Mapping[str, Any], name: str) -> Figures:
+def _figures(measured: Mapping[str, Any], name: str) -> VariantFigures:
     game = measured["pointing_game"]
-    return Figures(
+    return VariantFigures(
         sensitivity=_share(measured["sensitivity"], f"{name}.sensitivity"),
         specificity=_share(measured["specificity"], f"{name}.specificity"),
         pointing=None if game is None else _share(game, f"{name}.pointing_game"),
@@ -220,12 +220,12 @@ def _golden_case(
     return GoldenCase(picture, {name: _expected(content["expected"][name], grid) for name in variants})
 
 
-def _expected(content: Mapping[str, Any], grid: tuple[int, int]) -> Expected:
+def _expected(content: Mapping[str, Any], grid: tuple[int, int]) -> GoldenAnswer:
     values = np.frombuffer(base64.b64decode(content["heatmap"], validate=True), "<f4")
     heatmap = values.reshape(grid).astype(np.float32)
     if not ((heatmap >= 0) & (heatmap <= 1)).all():
         raise ValueError("golden.heatmap: expected values from 0 to 1")
-    return Expected(_share(content["probability"], "golden.probability"), heatmap)
+    return GoldenAnswer(_share(content["probability"], "golden.probability"), heatmap)
 
 
 def _list(value: Any, name: str) -> list[Any]:

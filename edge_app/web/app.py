@@ -10,7 +10,7 @@ from flask import Flask, Request
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.language import speak_languages
-from edge_app.web.routes import api, errors, page
+from edge_app.web.routes import api, error_handlers, page
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
 from edge_app.web.store import ResultStore
@@ -38,7 +38,7 @@ def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
 
     Args:
         settings: Caps and limits.
-        predictor: What judges the pictures.
+        predictor: What predicts for a picture.
 
     Returns:
         The app.
@@ -50,7 +50,7 @@ def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     protect(app)
     speak_languages(app)
-    errors.register(app)
+    error_handlers.register(app)
     app.register_blueprint(page.blueprint(settings, predictor.manifest))
     app.register_blueprint(api.blueprint(settings, predictor, store))
     return app

@@ -21,7 +21,7 @@ from waitress.utilities import RequestEntityTooLarge
 from edge_app.errors import TOO_LARGE, EdgeError, ImageTooLarge, SettingsError
 from edge_app.settings import Settings
 from edge_app.web.admission import Admission, caller_of, too_much_at_once
-from edge_app.web.routes.errors import STATUS_OF, headers_of, log_failure
+from edge_app.web.routes.error_handlers import STATUS_OF, headers_of, log_failure
 from edge_app.web.security import STRICT_HEADERS
 
 # More than the multipart wrapping around one file, so that Flask sees a body just over its cap.

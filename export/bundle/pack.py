@@ -14,19 +14,20 @@ from edge_app.errors import ExportError
 from edge_app.imaging.preprocess import INTERPOLATION, PADDING
 from edge_app.model.bundle import CLASSIFIER, FEATURES, MANIFEST, SIGNATURE, sha256_of
 from edge_app.model.choice import CHOICE
-from edge_app.model.manifest import FLOAT32, SCHEMA_VERSION, parse_manifest
+from edge_app.model.manifest import FLOAT32, SCHEMA_VERSION, Tensors, parse_manifest
 from export.bundle.card import CARD, model_card
 from export.graph.convert import OPSET
 from export.proof.parity import Difference
-from export.proof.variants import Variant
+from export.proof.variants import VariantGraph
 from export.runs import Run
 
-_ROLES = ("image", "features", "logit", "probability", "gradient")
+# Every tensor is called what it is.
+TENSORS = Tensors(*Tensors._fields)
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What an export made of a run.
+class Export:
+    """Everything that an export makes of a run.
 
     `feature_layer` is where the model was cut, `grid` the heat map's rows and columns; `graphs` and
     `pictures` are files by name, `golden` what the manifest tells of the pictures.
@@ -38,7 +39,7 @@ class Exported:
     grid: tuple[int, int]
     graphs: Mapping[str, bytes]
     differences: Sequence[Difference]
-    variants: Mapping[str, Variant]
+    variants: Mapping[str, VariantGraph]
     pictures: Mapping[str, bytes]
     golden: Sequence[Mapping[str, Any]]
 
@@ -49,12 +50,12 @@ class Exported:
         return {**self.graphs, **smaller, **self.pictures}
 
 
-def describe(run: Run, exported: Exported) -> dict[str, Any]:
+def describe(run: Run, export: Export) -> dict[str, Any]:
     """Put together what a manifest tells, but for the files.
 
     Args:
         run: The finished run.
-        exported: What was made of it; the version holds a part of the hash of its files.
+        export: What was made of it; the version holds a part of the hash of its files.
 
     Returns:
         The manifest as a JSON object; the same run gives the same.
@@ -66,28 +67,28 @@ def describe(run: Run, exported: Exported) -> dict[str, Any]:
     created = run.provenance["created"]
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": f"{run.config['model']}-{exported.size_px}",
-        "version": f"{created.replace('-', '.')}-{sha256_of(b''.join(exported.files.values()))[:8]}",
+        "name": f"{run.config['model']}-{export.size_px}",
+        "version": f"{created.replace('-', '.')}-{sha256_of(b''.join(export.files.values()))[:8]}",
         "created": created,
         "architecture": run.config["model"],
         "opset": OPSET,
-        "input": {"size_px": exported.size_px, "interpolation": INTERPOLATION, "padding": PADDING},
-        "tensors": {role: role for role in _ROLES},
-        "classes": list(exported.classes),
+        "input": {"size_px": export.size_px, "interpolation": INTERPOLATION, "padding": PADDING},
+        "tensors": TENSORS._asdict(),
+        "classes": list(export.classes),
         "finding": run.provenance["dataset"]["finding"],
-        "variants": _describe_variants(exported.variants),
+        "variants": _describe_variants(export.variants),
         "heatmap": {
             "method": heatmap["method"],
-            "layer": exported.feature_layer,
-            "grid": list(exported.grid),
+            "layer": export.feature_layer,
+            "grid": list(export.grid),
             "pointing_game": heatmap["pointing_game"],
         },
         "operating_point": operating_point,
         "calibration": calibration,
         "validation": evaluation,
         "training": {"settings": dict(run.config), **run.provenance},
-        "parity": [asdict(difference) for difference in exported.differences],
-        "golden": list(exported.golden),
+        "parity": [asdict(difference) for difference in export.differences],
+        "golden": list(export.golden),
     }
 
 
@@ -137,7 +138,7 @@ def require_replaceable(out_dir: Path) -> None:
         raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
 
 
-def _describe_variants(variants: Mapping[str, Variant]) -> dict[str, dict[str, Any]]:
+def _describe_variants(variants: Mapping[str, VariantGraph]) -> dict[str, dict[str, Any]]:
     smaller = {
         name: {
             "features": variant.file,
@@ -175,7 +176,7 @@ def _is_replaceable(place: Path) -> bool:
     if not names:
         return True
     try:
-        listed = json.loads((place / MANIFEST).read_bytes())["files"].keys()
+        files = json.loads((place / MANIFEST).read_bytes())["files"].keys()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return names <= {MANIFEST, SIGNATURE, CHOICE, *listed}
+    return names <= {MANIFEST, SIGNATURE, CHOICE, *files}

@@ -34,17 +34,17 @@ def make_keys(name: Path) -> tuple[Path, Path]:
     """
     private, public = (name.with_name(name.name + ending) for ending in (_PRIVATE, _PUBLIC))
     key = Ed25519PrivateKey.generate()
-    encoded = key.private_bytes(
+    private_bytes = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    told = key.public_key().public_bytes(
+    public_bytes = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    _write_new(public, told, _EVERYBODY)
+    _write_new(public, public_bytes, _EVERYBODY)
     try:
-        _write_new(private, encoded, _OWNER_ONLY)
+        _write_new(private, private_bytes, _OWNER_ONLY)
     except SettingsError:
         public.unlink()
         raise

@@ -11,14 +11,14 @@ from keras import layers
 from edge_app.model.bundle import CLASSIFIER, FEATURES, MODEL
 from export.graph.convert import to_bytes, to_onnx
 from export.graph.grey import fold_input
-from export.graph.split import Pair
+from export.graph.split import SplitModel
 
 
-def build_graphs(pair: Pair) -> dict[str, bytes]:
+def build_graphs(model: SplitModel) -> dict[str, bytes]:
     """Convert a split model.
 
     Args:
-        pair: The two halves.
+        model: The two halves.
 
     Returns:
         The graphs by file name: features, classifier, and the whole model, which consists of the same
@@ -27,27 +27,27 @@ def build_graphs(pair: Pair) -> dict[str, bytes]:
     Raises:
         ExportError: something in the model cannot be converted.
     """
-    image_shape = pair.features.input_shape
-    convertible = _with_resizing(pair.features)
+    image_shape = model.features.input_shape
+    convertible = _with_resizing(model.features)
 
     def features(image: tf.Tensor) -> tf.Tensor:
         return convertible(image, training=False)
 
     def whole(image: tf.Tensor) -> tf.Tensor:
-        return pair.judge(features(image))[1]
+        return model.classify(features(image))[1]
 
     return {
         FEATURES: to_bytes(fold_input(to_onnx(features, "image", image_shape, ("features",)))),
-        CLASSIFIER: classifier_graph(pair),
+        CLASSIFIER: classifier_graph(model),
         MODEL: to_bytes(fold_input(to_onnx(whole, "image", image_shape, ("probability",)))),
     }
 
 
-def classifier_graph(pair: Pair) -> bytes:
+def classifier_graph(model: SplitModel) -> bytes:
     """Convert a head with its gradient: features to logit, probability and gradient.
 
     Args:
-        pair: The two halves.
+        model: The two halves.
 
     Returns:
         The graph.
@@ -56,7 +56,7 @@ def classifier_graph(pair: Pair) -> bytes:
         ExportError: something in the head cannot be converted.
     """
     outputs = ("logit", "probability", "gradient")
-    return to_bytes(to_onnx(pair.classify, "features", pair.features.output_shape, outputs))
+    return to_bytes(to_onnx(model.explain, "features", model.features.output_shape, outputs))
 
 
 class _Enlarged(layers.Layer):

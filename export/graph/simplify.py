@@ -86,7 +86,7 @@ def _normalised(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _batch_norm(
     graph: onnx.GraphProto,
-    given: str,
+    source: str,
     scale: NDArray[np.float32],
     shift: NDArray[np.float32],
     result: str,
@@ -99,7 +99,7 @@ def _batch_norm(
         f"{result}/variance": np.ones_like(scale),
     }
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    return helper.make_node("BatchNormalization", [given, *constants], [result], epsilon=0.0)
+    return helper.make_node("BatchNormalization", [source, *constants], [result], epsilon=0.0)
 
 
 def _is_channelwise(node: NodeProto, operator: str, arrays: _Arrays) -> bool:

@@ -21,7 +21,7 @@ _SQUASH: dict[Callable[..., tf.Tensor], Callable[[tf.Tensor], tf.Tensor]] = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class SplitModel:
     """A model cut at a feature map.
 
     `features` goes from image (N, S, S, 1) to features (N, h, w, C); `head` from features to the logit
@@ -41,12 +41,12 @@ class Pair:
         """The number K of classes that have a logit."""
         return int(self.head.output_shape[-1])
 
-    def judge(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def classify(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Compute logit (N, K) and probability (N, K) of features (N, h, w, C)."""
         logit = self._results(features)[-1]
         return logit, self.squash(logit)
 
-    def classify(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def explain(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Compute logit, probability and the gradient d logit / d features.
 
         Args:
@@ -61,10 +61,10 @@ class Pair:
         gradients = []
         for one in tf.unstack(tf.eye(self.classes, dtype=logit.dtype)):
             upstream = tf.broadcast_to(one, tf.shape(logit))
-            for step, given, result in reversed(
+            for step, values, result in reversed(
                 list(zip(self.steps, results[:-1], results[1:], strict=True))
             ):
-                upstream = step.backward(given, result, upstream)
+                upstream = step.backward(values, result, upstream)
             gradients.append(upstream)
         gradient = gradients[0] if self.classes == 1 else tf.stack(gradients, axis=1)
         return logit, self.squash(logit), gradient
@@ -76,7 +76,7 @@ class Pair:
         return results
 
 
-def split_model(model: keras.Model, feature_layer: str | None = None) -> Pair:
+def split_model(model: keras.Model, feature_layer: str | None = None) -> SplitModel:
     """Cut a model at a feature map, and write the head behind it as steps with derivatives.
 
     Args:
@@ -101,7 +101,7 @@ def split_model(model: keras.Model, feature_layer: str | None = None) -> Pair:
     tail = _tail(model, logit)
     position = _position(tail, logit.shape[-1], feature_layer)
     cut = tail[position].input
-    return Pair(
+    return SplitModel(
         model=model,
         features=keras.Model(model.input, cut, name="features"),
         head=keras.Model(cut, logit, name="head"),
@@ -143,11 +143,11 @@ def _tail(model: keras.Model, logit: keras.KerasTensor) -> list[keras.Operation]
 def _is_link(operation: keras.Operation, tensor: keras.KerasTensor) -> bool:
     """Tell whether a tensor is all that an operation gives, from one tensor that it takes once."""
     try:
-        given, result = operation.input, operation.output
+        origin, result = operation.input, operation.output
     except (AttributeError, ValueError):  # a layer that is called several times
         return False
     first = result[0] if isinstance(result, list | tuple) else result
-    return isinstance(given, keras.KerasTensor) and first is tensor
+    return isinstance(origin, keras.KerasTensor) and first is tensor
 
 
 def _position(tail: Sequence[keras.Operation], classes: int, feature_layer: str | None) -> int:

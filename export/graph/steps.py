@@ -19,8 +19,8 @@ Weights = NDArray[np.float32]
 class Step(NamedTuple):
     """One operation of a head.
 
-    `forward` maps the given tensor to the result; `backward` maps (given, result, d logit / d result) to
-    d logit / d given. All tensors are batches, and keep the dtype that they are given.
+    `forward` maps values to the result; `backward` maps (values, result, d logit / d result) to
+    d logit / d values. All tensors are batches, and keep the dtype of what comes in.
     """
 
     forward: Callable[[tf.Tensor], tf.Tensor]
@@ -29,19 +29,19 @@ class Step(NamedTuple):
 
 def identity() -> Step:
     """Pass values on, as dropout does outside training."""
-    return Step(lambda given: given, lambda given, result, upstream: upstream)
+    return Step(lambda values: values, lambda values, result, upstream: upstream)
 
 
 def relu(ceiling: float | None = None) -> Step:
     """Keep what is positive, up to a ceiling; the gradient passes strictly in between."""
 
-    def forward(given: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(given) if ceiling is None else tf.clip_by_value(given, 0.0, ceiling)
+    def forward(values: tf.Tensor) -> tf.Tensor:
+        return tf.nn.relu(values) if ceiling is None else tf.clip_by_value(values, 0.0, ceiling)
 
-    def backward(given: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        passes = given > 0.0
+    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        passes = values > 0.0
         if ceiling is not None:
-            passes = tf.logical_and(passes, given < ceiling)
+            passes = tf.logical_and(passes, values < ceiling)
         return upstream * tf.cast(passes, upstream.dtype)
 
     return Step(forward, backward)
@@ -54,26 +54,28 @@ def swish() -> Step:
         Ramachandran et al., Searching for activation functions, 2017, section 4.
     """
 
-    def backward(given: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        sigmoid = tf.sigmoid(given)
+    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        sigmoid = tf.sigmoid(values)
         return upstream * (sigmoid + result * (1.0 - sigmoid))
 
-    return Step(lambda given: given * tf.sigmoid(given), backward)
+    return Step(lambda values: values * tf.sigmoid(values), backward)
 
 
 def affine(scale: Weights, offset: Weights) -> Step:
     """Scale and shift each channel, as batch normalisation does outside training; both are (C,)."""
     return Step(
-        lambda given: given * tf.constant(scale, given.dtype) + tf.constant(offset, given.dtype),
-        lambda given, result, upstream: upstream * tf.constant(scale, upstream.dtype),
+        lambda values: values * tf.constant(scale, values.dtype) + tf.constant(offset, values.dtype),
+        lambda values, result, upstream: upstream * tf.constant(scale, upstream.dtype),
     )
 
 
 def dense(kernel: Weights, bias: Weights) -> Step:
     """Multiply the last axis by a matrix (C, D) and add (D,): a dense layer or a 1 x 1 convolution."""
     return Step(
-        lambda given: tf.matmul(given, tf.constant(kernel, given.dtype)) + tf.constant(bias, given.dtype),
-        lambda given, result, upstream: tf.matmul(upstream, tf.constant(kernel.T, upstream.dtype)),
+        lambda values: (
+            tf.matmul(values, tf.constant(kernel, values.dtype)) + tf.constant(bias, values.dtype)
+        ),
+        lambda values, result, upstream: tf.matmul(upstream, tf.constant(kernel.T, upstream.dtype)),
     )
 
 
@@ -97,13 +99,13 @@ def convolution(kernel: Weights, bias: Weights, pads: Sequence[tuple[int, int]])
         for size, (before, after) in zip(kernel.shape[:2], pads, strict=True)
     ]
 
-    def convolve(values: tf.Tensor, weights: Weights, padding: Sequence[tuple[int, int]]) -> tf.Tensor:
+    def convolve(maps: tf.Tensor, weights: Weights, padding: Sequence[tuple[int, int]]) -> tf.Tensor:
         explicit = [(0, 0), *padding, (0, 0)]
-        return tf.nn.conv2d(values, tf.constant(weights, values.dtype), 1, explicit)
+        return tf.nn.conv2d(maps, tf.constant(weights, maps.dtype), 1, explicit)
 
     return Step(
-        lambda given: convolve(given, kernel, pads) + tf.constant(bias, given.dtype),
-        lambda given, result, upstream: convolve(upstream, turned, opposite),
+        lambda values: convolve(values, kernel, pads) + tf.constant(bias, values.dtype),
+        lambda values, result, upstream: convolve(upstream, turned, opposite),
     )
 
 
@@ -111,7 +113,7 @@ def average(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> Step:
     """Average over axes; each value gets an equal share of the gradient.
 
     Args:
-        shape: What is given, without the batch.
+        shape: That of the values, without the batch.
         axes: Counted with the batch as 0.
         keepdims: Whether the result keeps these axes with length 1.
     """
@@ -119,8 +121,8 @@ def average(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> Step:
     share = np.full(spread, 1.0 / np.prod(spread), np.float32)
     kept = _kept(shape, axes)
     return Step(
-        lambda given: tf.reduce_mean(given, axes, keepdims),
-        lambda given, result, upstream: tf.reshape(upstream, kept) * tf.constant(share, upstream.dtype),
+        lambda values: tf.reduce_mean(values, axes, keepdims),
+        lambda values, result, upstream: tf.reshape(upstream, kept) * tf.constant(share, upstream.dtype),
     )
 
 
@@ -128,29 +130,29 @@ def maximum(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> Step:
     """Take the largest value over axes; equal largest values share the gradient. Args as in `average`."""
     kept = _kept(shape, axes)
 
-    def backward(given: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        largest = tf.cast(tf.equal(given, tf.reshape(result, kept)), upstream.dtype)
+    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        largest = tf.cast(tf.equal(values, tf.reshape(result, kept)), upstream.dtype)
         return tf.reshape(upstream, kept) * largest / tf.reduce_sum(largest, axes, keepdims=True)
 
-    return Step(lambda given: tf.reduce_max(given, axes, keepdims), backward)
+    return Step(lambda values: tf.reduce_max(values, axes, keepdims), backward)
 
 
 def log_sum_exp(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> Step:
     """Pool by the logarithm of summed exponentials; its gradient is their share. Args as in `average`."""
     kept = _kept(shape, axes)
 
-    def exponentials(given: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        largest = tf.reduce_max(given, axes, keepdims=True)
-        raised = tf.exp(given - largest)
+    def exponentials(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        largest = tf.reduce_max(values, axes, keepdims=True)
+        raised = tf.exp(values - largest)
         return largest, raised, tf.reduce_sum(raised, axes, keepdims=True)
 
-    def forward(given: tf.Tensor) -> tf.Tensor:
-        largest, _, total = exponentials(given)
+    def forward(values: tf.Tensor) -> tf.Tensor:
+        largest, _, total = exponentials(values)
         pooled = tf.math.log(total) + largest
         return pooled if keepdims else tf.squeeze(pooled, axes)
 
-    def backward(given: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        _, raised, total = exponentials(given)
+    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        _, raised, total = exponentials(values)
         return tf.reshape(upstream, kept) * (raised / total)
 
     return Step(forward, backward)
@@ -159,18 +161,18 @@ def log_sum_exp(shape: Sequence[int], axes: Sequence[int], keepdims: bool) -> St
 def top_k(length: int, count: int) -> Step:
     """Keep the `count` largest of `length` values on the last axis; the gradient goes back to them."""
 
-    def backward(given: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        places = tf.one_hot(tf.math.top_k(given, count).indices, length, dtype=upstream.dtype)
+    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        places = tf.one_hot(tf.math.top_k(values, count).indices, length, dtype=upstream.dtype)
         return tf.reduce_sum(upstream[..., tf.newaxis] * places, axis=-2)
 
-    return Step(lambda given: tf.math.top_k(given, count).values, backward)
+    return Step(lambda values: tf.math.top_k(values, count).values, backward)
 
 
 def reshape(before: Sequence[int], after: Sequence[int]) -> Step:
     """Give each picture's values another shape; both shapes are without the batch."""
     return Step(
-        lambda given: tf.reshape(given, (-1, *after)),
-        lambda given, result, upstream: tf.reshape(upstream, (-1, *before)),
+        lambda values: tf.reshape(values, (-1, *after)),
+        lambda values, result, upstream: tf.reshape(upstream, (-1, *before)),
     )
 
 
@@ -178,8 +180,8 @@ def permute(axes: Sequence[int]) -> Step:
     """Reorder axes, the batch staying first: axis `axes[i]` becomes axis i."""
     back = [int(axis) for axis in np.argsort(axes)]
     return Step(
-        lambda given: tf.transpose(given, axes),
-        lambda given, result, upstream: tf.transpose(upstream, back),
+        lambda values: tf.transpose(values, axes),
+        lambda values, result, upstream: tf.transpose(upstream, back),
     )
 
 

@@ -1,11 +1,21 @@
-"""Drawn pictures that look somewhat like X-rays: free of any patient, the same for the same seed."""
+"""Drawn X-rays, free of any patient, and the golden cases that are made of them."""
 
 from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.images import decode_image, encode_png
+from edge_app.imaging.preprocess import preprocess
+from edge_app.model.golden import CanExplain
+from edge_app.model.inference import Explanation
+
+_GOLDEN = (True, False, True)
 _BACKGROUND = 18
 _SOFT_TISSUE = 62
 _BONE = 150
@@ -46,6 +56,45 @@ def draw_xray(seed: int, height: int = 454, width: int = 373, fractured: bool = 
     blurred = cv2.GaussianBlur(picture, (0, 0), 1.4)
     noisy = blurred + generator.normal(0, 3.5, picture.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def draw_pictures() -> dict[str, bytes]:
+    """Draw the pictures of the golden cases: three X-rays, two of them fractured, as PNG files by name."""
+    return {
+        f"golden-{number}.png": encode_png(draw_xray(number, fractured=fractured))
+        for number, fractured in enumerate(_GOLDEN, start=1)
+    }
+
+
+def record_cases(
+    pictures: Mapping[str, bytes], models: Mapping[str, CanExplain], size_px: int
+) -> list[dict[str, Any]]:
+    """Record how each variant explains each picture.
+
+    Args:
+        pictures: PNG files by name.
+        models: The variants by name.
+        size_px: The model's input side in pixels.
+
+    Returns:
+        The manifest's `golden`.
+
+    Raises:
+        ModelError: a variant gives no number.
+    """
+    tensors = {name: preprocess(decode_image(data), size_px) for name, data in pictures.items()}
+    return [
+        {
+            "picture": picture,
+            "expected": {variant: _as_json(model.explain(tensor)) for variant, model in models.items()},
+        }
+        for picture, tensor in tensors.items()
+    ]
+
+
+def _as_json(explanation: Explanation) -> dict[str, Any]:
+    heatmap = base64.b64encode(explanation.heatmap.astype("<f4").tobytes()).decode()
+    return {"probability": explanation.probability, "heatmap": heatmap}
 
 
 def _draw_shaft(

@@ -11,10 +11,11 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from edge_app.errors import DataError
-from edge_app.imaging.preprocess import to_picture
+from edge_app.imaging.preprocess import to_picture, to_tensor
+from edge_app.model.golden import CanExplain
 from edge_app.model.gradcam import scale_to_peak
-from export.proof.judge import Answer, Judge
-from export.runs import Box
+from edge_app.model.inference import Explanation
+from edge_app.model.pointing import Box, covered, points_inside
 from export.xrays import Xrays
 
 AUROC_LOSS = 0.005
@@ -44,12 +45,12 @@ class Figures:
 
 
 class Gate:
-    """Judges variants by X-rays that the model was not trained on.
+    """Admits variants by X-rays that the model was not trained on.
 
     Args:
         xrays: The validation X-rays.
         threshold: The probability from which the finding is reported.
-        judge: The 32-bit model.
+        model: The 32-bit model.
         probabilities: What the training's own model said, by image id.
 
     Raises:
@@ -57,19 +58,19 @@ class Gate:
     """
 
     def __init__(
-        self, xrays: Xrays, threshold: float, judge: Judge, probabilities: Mapping[str, float]
+        self, xrays: Xrays, threshold: float, model: CanExplain, probabilities: Mapping[str, float]
     ) -> None:
         self._xrays = xrays
         self._threshold = threshold
-        answers = self._answers(judge, "float32")
-        _require_same(xrays, answers, probabilities)
-        self.reference = measure(xrays, answers, threshold)
+        explanations = self._explain(model, "float32")
+        _require_same(xrays, explanations, probabilities)
+        self.reference = measure(xrays, explanations, threshold)
 
-    def measure(self, judge: Judge, name: str) -> Figures:
+    def measure(self, model: CanExplain, name: str) -> Figures:
         """Measure a variant.
 
         Args:
-            judge: The variant.
+            model: The variant.
             name: What the progress bar calls it.
 
         Returns:
@@ -78,7 +79,7 @@ class Gate:
         Raises:
             ModelError: the variant gives no number for an X-ray.
         """
-        return measure(self._xrays, self._answers(judge, name), self._threshold)
+        return measure(self._xrays, self._explain(model, name), self._threshold)
 
     def admits(self, figures: Figures) -> bool:
         """Tell whether figures lose no more against the reference than a variant may."""
@@ -86,17 +87,17 @@ class Gate:
         keeps_pointing = pointing is None or reference is None or reference - pointing <= POINTING_LOSS
         return self.reference.auroc - figures.auroc <= AUROC_LOSS and keeps_pointing
 
-    def _answers(self, judge: Judge, name: str) -> list[Answer]:
-        squares = tqdm(self._xrays.squares, f"judge {name}", unit="image", leave=False, disable=None)
-        return [judge(square) for square in squares]
+    def _explain(self, model: CanExplain, name: str) -> list[Explanation]:
+        squares = tqdm(self._xrays.squares, f"explain {name}", unit="image", leave=False, disable=None)
+        return [model.explain(to_tensor(square[np.newaxis])) for square in squares]
 
 
-def measure(xrays: Xrays, answers: Sequence[Answer], threshold: float) -> Figures:
-    """Compare answers with labels and boxes.
+def measure(xrays: Xrays, explanations: Sequence[Explanation], threshold: float) -> Figures:
+    """Compare explanations with labels and boxes.
 
     Args:
         xrays: N X-rays.
-        answers: N answers.
+        explanations: N explanations.
         threshold: The probability from which the finding is reported.
 
     Returns:
@@ -104,19 +105,15 @@ def measure(xrays: Xrays, answers: Sequence[Answer], threshold: float) -> Figure
 
     Raises:
         DataError: the X-rays do not show the finding, or all of them do.
-
-    Source:
-        Zhang et al., Top-down neural attention by excitation backprop, ECCV 2016, section 4.1, for the
-        pointing game.
     """
-    labels = np.array([xray.fractured for xray in xrays.listed])
+    labels = np.array([xray.fractured for xray in xrays.records])
     if labels.all() or not labels.any():
-        raise DataError("The run's validation X-rays are of one class only, so no variant can be judged.")
-    probabilities = np.array([answer.probability for answer in answers])
+        raise DataError("The run's validation X-rays are of one class only, so no variant can be measured.")
+    probabilities = np.array([explanation.probability for explanation in explanations])
     reported = probabilities >= threshold
     hits = [
-        _points_inside(answer.heatmap, shape, xrays.squares.shape[1], xray.boxes)
-        for answer, shape, xray in zip(answers, xrays.shapes, xrays.listed, strict=True)
+        _points_inside(explanation.heatmap, shape, xrays.squares.shape[1], xray.boxes)
+        for explanation, shape, xray in zip(explanations, xrays.shapes, xrays.records, strict=True)
         if xray.boxes
     ]
     return Figures(
@@ -129,14 +126,16 @@ def measure(xrays: Xrays, answers: Sequence[Answer], threshold: float) -> Figure
     )
 
 
-def _require_same(xrays: Xrays, answers: Sequence[Answer], probabilities: Mapping[str, float]) -> None:
+def _require_same(
+    xrays: Xrays, explanations: Sequence[Explanation], probabilities: Mapping[str, float]
+) -> None:
     """Refuse X-rays of which the 32-bit model says something else than when it was trained."""
-    for xray, answer in zip(xrays.listed, answers, strict=True):
+    for xray, explanation in zip(xrays.records, explanations, strict=True):
         expected = probabilities.get(xray.image_id, np.nan)
-        if not abs(answer.probability - expected) <= _SAME_PROBABILITY:
+        if not abs(explanation.probability - expected) <= _SAME_PROBABILITY:
             raise DataError(
-                f"{xray.file} was judged with a probability of {expected:.3f} in training and "
-                f"{answer.probability:.3f} now: it is not the same X-ray. Restore the data."
+                f"{xray.file} had a probability of {expected:.3f} in training and "
+                f"has {explanation.probability:.3f} now: it is not the same X-ray. Restore the data."
             )
 
 
@@ -145,8 +144,4 @@ def _points_inside(
 ) -> bool:
     """Tell whether the peak of a map, cut to its picture as the page shows it, lies in a box."""
     heatmap = scale_to_peak(to_picture(square_map, *shape, size_px))
-    if not heatmap.any():
-        return False
-    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    y, x = (row + 0.5) / heatmap.shape[0], (column + 0.5) / heatmap.shape[1]
-    return any(box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height for box in boxes)
+    return points_inside(heatmap, covered(boxes, *heatmap.shape))

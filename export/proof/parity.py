@@ -14,7 +14,7 @@ from edge_app.imaging.preprocess import to_square, to_tensor
 from edge_app.model.bundle import CLASSIFIER, FEATURES, MODEL
 from edge_app.model.gradcam import METHODS
 from edge_app.model.inference import open_session
-from export.graph.split import Pair
+from export.graph.split import SplitModel
 from export.proof.drawn import draw_xray
 
 BATCH_SIZES = (1, 3)
@@ -57,7 +57,7 @@ class Difference:
 
 
 def compare(
-    pair: Pair, graphs: Mapping[str, bytes], squares: NDArray[np.uint8] | None = None
+    model: SplitModel, graphs: Mapping[str, bytes], squares: NDArray[np.uint8] | None = None
 ) -> list[Difference]:
     """Run Keras and ONNX Runtime on drawn pictures, noise and X-rays, in batches of one and three.
 
@@ -66,7 +66,7 @@ def compare(
     logit in 64-bit.
 
     Args:
-        pair: The Keras model, split.
+        model: The Keras model, split.
         graphs: The ONNX graphs by file name.
         squares: X-rays, uint8 (N, S, S); the first three are used.
 
@@ -78,17 +78,17 @@ def compare(
     """
     runtime = _Runtime(graphs)
     worst: dict[str, Difference] = {}
-    for name, images in _batches(pair.features.input_shape[1], squares).items():
+    for name, images in _batches(model.features.input_shape[1], squares).items():
         received = runtime.outputs(images)
         errors = {
-            **_errors(keras_outputs(pair, images), received),
-            "gradient": _gradient_errors(pair, received),
-            "gradient by finite differences": _slope_errors(pair, received),
+            **_errors(keras_outputs(model, images), received),
+            "gradient": _gradient_errors(model, received),
+            "gradient by finite differences": _slope_errors(model, received),
         }
         for tensor, error in errors.items():
-            found = _largest(tensor, error, name)
-            if tensor not in worst or found.is_worse_than(worst[tensor]):
-                worst[tensor] = found
+            difference = _largest(tensor, error, name)
+            if tensor not in worst or difference.is_worse_than(worst[tensor]):
+                worst[tensor] = difference
     broken = [
         f"{each.tensor} differs by {each.value:.2g} at {each.place}, allowed is {each.tolerance:g}"
         for each in worst.values()
@@ -99,40 +99,40 @@ def compare(
     return list(worst.values())
 
 
-def keras_outputs(pair: Pair, images: NDArray[np.float32]) -> Tensors:
+def keras_outputs(model: SplitModel, images: NDArray[np.float32]) -> Tensors:
     """Compute everything from the images with Keras' own layers and TensorFlow's own gradients.
 
     Args:
-        pair: The Keras model, split.
+        model: The Keras model, split.
         images: float32 (N, S, S, 1), 0..255.
 
     Returns:
         `features` (N, h, w, C), `logit` and `probability` (N, K), `gradient` (N, K, h, w, C).
     """
-    features = pair.features(images, training=False).numpy()
-    logit, gradient = keras_head(pair, features)
-    probability = pair.model(images, training=False).numpy()
+    features = model.features(images, training=False).numpy()
+    logit, gradient = keras_head(model, features)
+    probability = model.model(images, training=False).numpy()
     return {"features": features, "logit": logit, "probability": probability, "gradient": gradient}
 
 
 def keras_head(
-    pair: Pair, features: NDArray[np.float32]
+    model: SplitModel, features: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Compute logit and gradient of features with Keras' own layers and TensorFlow's own gradients.
 
     Args:
-        pair: The Keras model, split.
+        model: The Keras model, split.
         features: float32 (N, h, w, C).
 
     Returns:
         The logit (N, K) and the gradient (N, K, h, w, C).
     """
-    given = tf.constant(features)
+    inputs = tf.constant(features)
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(given)
-        logit = pair.head(given, training=False)
+        tape.watch(inputs)
+        logit = model.head(inputs, training=False)
         logits = tf.unstack(logit, axis=1)
-    gradient = tf.stack([tape.gradient(each, given) for each in logits], axis=1)
+    gradient = tf.stack([tape.gradient(each, inputs) for each in logits], axis=1)
     return logit.numpy(), gradient.numpy()
 
 
@@ -188,9 +188,9 @@ def _errors(expected: Tensors, received: Tensors) -> dict[str, NDArray[np.float6
     return errors
 
 
-def _gradient_errors(pair: Pair, received: Tensors) -> NDArray[np.float64]:
+def _gradient_errors(model: SplitModel, received: Tensors) -> NDArray[np.float64]:
     """Compare the gradient with TensorFlow's at the same features, as a share of its largest value."""
-    expected = keras_head(pair, received["features"])[1].astype(np.float64)
+    expected = keras_head(model, received["features"])[1].astype(np.float64)
     return np.abs(expected - received["gradient"]) / _peak(expected, (2, 3, 4))
 
 
@@ -205,7 +205,7 @@ def _heatmaps(tensors: Tensors) -> NDArray[np.float64]:
     )
 
 
-def _slope_errors(pair: Pair, received: Tensors) -> NDArray[np.float64]:
+def _slope_errors(model: SplitModel, received: Tensors) -> NDArray[np.float64]:
     """Compare the first picture's gradient with slopes of the logit, at its largest places and at others.
 
     Where the slopes before and behind a place differ, the head has a corner and no derivative.
@@ -214,14 +214,14 @@ def _slope_errors(pair: Pair, received: Tensors) -> NDArray[np.float64]:
         float64 (K, places), the differences as a share of the gradient's largest value; 0 at corners.
     """
     features, gradient = received["features"][0], received["gradient"][0].astype(np.float64)
-    flat = gradient.reshape(pair.classes, -1)
+    flat = gradient.reshape(model.classes, -1)
     places = np.random.default_rng(0).permutation(flat.shape[1])[:_PLACES]
     places = np.unique([*np.abs(flat).max(axis=0).argsort()[-_PLACES:], *places])
     moves = np.zeros((len(places), features.size))
     moves[np.arange(len(places)), places] = _STEP
     here = features.astype(np.float64).reshape(1, -1)
     behind, middle, before = (
-        pair.judge(tf.constant(moved.reshape(-1, *features.shape)))[0].numpy().T
+        model.classify(tf.constant(moved.reshape(-1, *features.shape)))[0].numpy().T
         for moved in (here - moves, here, here + moves)
     )
     peak = _peak(gradient, (1, 2, 3)).reshape(-1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,9 +20,9 @@ from tqdm import tqdm
 
 from edge_app.errors import ExportError, ModelError
 from edge_app.imaging.preprocess import to_tensor
+from edge_app.model.golden import CanExplain
 from export.graph.convert import to_bytes
 from export.proof.gate import AUROC_LOSS, POINTING_LOSS, Figures, Gate
-from export.proof.judge import Judge
 
 INT8, FLOAT16 = "int8", "float16"
 _FILES = {INT8: "features.int8.onnx", FLOAT16: "features.fp16.onnx"}
@@ -33,7 +34,7 @@ logger = logging.getLogger("export")
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantGraph:
     """A features graph in a smaller precision, and what it reached beside the 32-bit `reference`."""
 
     file: str
@@ -47,16 +48,16 @@ def make_variants(
     names: Sequence[str],
     features: bytes,
     calibration: NDArray[np.uint8],
-    judge_of: Callable[[bytes], Judge],
+    open_model: Callable[[bytes], CanExplain],
     gate: Gate,
-) -> dict[str, Variant]:
+) -> dict[str, VariantGraph]:
     """Make smaller variants, and keep those that are as good as the 32-bit model.
 
     Args:
         names: `INT8`, `FLOAT16`.
         features: The features graph in 32-bit.
         calibration: X-rays of the train side, uint8 (N, S, S).
-        judge_of: Puts a features graph together with the classifier.
+        open_model: Puts a features graph together with the classifier.
         gate: Decides which variant is kept.
 
     Returns:
@@ -72,9 +73,9 @@ def make_variants(
     kept = {}
     for name in names:
         graph = makers[name]()
-        figures = _admitted(name, judge_of(graph), gate)
+        figures = _admitted(name, partial(open_model, graph), gate)
         if figures:
-            kept[name] = Variant(_FILES[name], graph, _DEVICES[name], figures, gate.reference)
+            kept[name] = VariantGraph(_FILES[name], graph, _DEVICES[name], figures, gate.reference)
     return kept
 
 
@@ -148,21 +149,21 @@ class _Calibration(CalibrationDataReader):
             yield {name: to_tensor(square[np.newaxis])}
 
 
-def _admitted(name: str, judge: Judge, gate: Gate) -> Figures | None:
+def _admitted(name: str, open_variant: Callable[[], CanExplain], gate: Gate) -> Figures | None:
     """Return a variant's figures, or None and a line that says why it is left out."""
     try:
-        figures = gate.measure(judge, name)
+        figures = gate.measure(open_variant(), name)
     except ModelError as error:
         logger.warning("%s is left out: %s", name, error)
         return None
-    told = f"{name}: {figures}; float32: {gate.reference}"
+    comparison = f"{name}: {figures}; float32: {gate.reference}"
     if not gate.admits(figures):
         logger.warning(
             "%s. It is left out: AUROC may fall by %g, the pointing game by %g.",
-            told,
+            comparison,
             AUROC_LOSS,
             POINTING_LOSS,
         )
         return None
-    logger.info("%s.", told)
+    logger.info("%s.", comparison)
     return figures

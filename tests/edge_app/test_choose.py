@@ -8,7 +8,7 @@ import pytest
 
 from edge_app.choose import ROUNDS, choose, decide, main, measure
 from edge_app.errors import BundleError
-from edge_app.model.explainer import Explanation
+from edge_app.model.inference import Explanation
 from edge_app.predictor import Predictor
 from tests import toy
 
@@ -29,10 +29,10 @@ class Paced:
     def __init__(self, name: str, clock: Clock, times_s: list[float], turns: list[str]) -> None:
         self.name, self.clock, self.times_s, self.turns = name, clock, iter(times_s), turns
 
-    def explain(self, _: np.ndarray) -> Explanation:
+    def explain(self, tensor: np.ndarray) -> Explanation:
         self.clock.now_s += next(self.times_s)
         self.turns.append(self.name)
-        return Explanation(0, 0.5, np.zeros((16, 16), np.float32))
+        return Explanation(0, 0.5, np.zeros((16, 16), np.float32), tensor, tensor)
 
 
 def test_median_of_warm_runs_is_taken_round_by_round() -> None:
@@ -40,8 +40,8 @@ def test_median_of_warm_runs_is_taken_round_by_round() -> None:
     # each round: one run to warm up, slow, then one that counts; the first round is disturbed
     slow = [9.0, 9.0] + [9.0, 0.02] * (ROUNDS - 1)
     fast = [9.0, 0.01] * ROUNDS
-    explainers = {"float32": Paced("a", clock, slow, turns), "int8": Paced("b", clock, fast, turns)}
-    times_ms = measure(explainers, [np.zeros(1, np.float32)], clock)
+    models = {"float32": Paced("a", clock, slow, turns), "int8": Paced("b", clock, fast, turns)}
+    times_ms = measure(models, [np.zeros(1, np.float32)], clock)
     assert times_ms == {"float32": pytest.approx(20), "int8": pytest.approx(10)}
     assert turns == ["a", "a", "b", "b"] * ROUNDS
 
@@ -76,7 +76,7 @@ def test_variant_that_does_not_reproduce_its_golden_cases_is_never_chosen(tmp_pa
     toy.write_two_variants(tmp_path, toy.features_graph(white=300))
     choice = choose(tmp_path, device="cpu", threads=1)
     assert choice.variant == "float32"
-    failed = choice.measured["int8"]
+    failed = choice.measurements["int8"]
     assert (failed.median_ms, failed.reproduces) == (None, False)
     # white is 255 / 300 = 0.85 bright, logit 6 * 0.85 - 2 = 3.1, probability 0.957 instead of 0.982
     assert "golden-1.png the probability differs by 0.025, allowed is 0.02" in failed.remark
@@ -91,7 +91,7 @@ def test_float32_that_does_not_reproduce_its_golden_cases_is_an_error(tmp_path: 
 def test_variant_for_another_device_is_not_measured(tmp_path: Path) -> None:
     variants = {"float32": toy.FLOAT32, "float16": {**toy.INT8, "devices": ["cuda"]}}
     toy.write_toy_bundle(tmp_path, {"features.int8.onnx": toy.features_graph()}, variants)
-    assert list(choose(tmp_path, device="cpu").measured) == ["float32"]
+    assert list(choose(tmp_path, device="cpu").measurements) == ["float32"]
 
 
 def test_bundle_without_golden_pictures_is_refused(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_command_writes_a_choice_that_the_predictor_follows(
     assert main(["--bundle", str(tmp_path), "--device", "cpu", "--threads", "1"]) == 0
     choice = json.loads((tmp_path / "choice.json").read_text())
     assert (choice["device"], choice["threads"]) == ("cpu", 1)
-    assert set(choice["measured"]) == {"float32", "int8"}
-    assert all(found["reproduces"] and found["median_ms"] > 0 for found in choice["measured"].values())
+    assert set(choice["measurements"]) == {"float32", "int8"}
+    assert all(found["reproduces"] and found["median_ms"] > 0 for found in choice["measurements"].values())
     assert caplog.messages[-2] == f"Chosen: {choice['variant']}. {choice['reason']}"
     assert Predictor(tmp_path, device="cpu").variant == choice["variant"]
 

@@ -12,8 +12,8 @@ import pytest
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.preprocess import to_tensor
 from edge_app.model.bundle import load_bundle
-from edge_app.model.explainer import Explainer
 from edge_app.model.golden import replay
+from edge_app.model.inference import ModelPair
 from edge_app.predictor import FRACTURE, NORMAL, Predictor
 from export.__main__ import main
 from tests.drawn_run import (
@@ -105,11 +105,11 @@ def test_every_variant_is_written_with_its_figures(bundle_dir: Path) -> None:
 
 def test_int8_runs_in_the_app_and_reproduces_its_golden_cases(bundle_dir: Path) -> None:
     bundle = load_bundle(bundle_dir, "int8")
-    explainer = Explainer(bundle, "cpu")
-    replay(bundle, explainer)
+    model = ModelPair(bundle.graphs, "cpu")
+    replay(bundle, model)
     square = draw_square(9, fractured=True)
-    exact = Explainer(load_bundle(bundle_dir), "cpu").explain(to_tensor(square[np.newaxis]))
-    rounded = explainer.explain(to_tensor(square[np.newaxis]))
+    exact = ModelPair(load_bundle(bundle_dir).graphs, "cpu").explain(to_tensor(square[np.newaxis]))
+    rounded = model.explain(to_tensor(square[np.newaxis]))
     assert 0 < abs(rounded.probability - exact.probability) < 0.01
 
 
@@ -222,7 +222,7 @@ def test_missing_xray_is_refused(own_run: Path, tmp_path: Path, caplog: pytest.L
 def test_changed_xray_is_refused(own_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data_dir = write_data(tmp_path / "data")
     shutil.copy(data_dir / "9.png", data_dir / "10.png")
-    assert "10.png was judged with a probability" in refusal(caplog, own_run, "--data", data_dir)
+    assert "10.png had a probability" in refusal(caplog, own_run, "--data", data_dir)
 
 
 def test_occupied_place_is_refused_before_anything_is_done(

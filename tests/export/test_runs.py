@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edge_app.errors import RunError
-from export.runs import Box, read_probabilities, read_run, read_split
+from edge_app.model.pointing import Box
+from export.runs import read_probabilities, read_run, read_split
 from tests.drawn_run import change_json, evidence_model, write_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -7,20 +7,20 @@ import pytest
 
 from edge_app.errors import DataError
 from edge_app.imaging.images import encode_png
-from export.runs import Listed
+from export.runs import XrayRecord
 from export.xrays import evenly_spread, read_xrays
 
 
-def listed(*files: str) -> list[Listed]:
-    return [Listed(file, file, True, "train", ()) for file in files]
+def records(*files: str) -> list[XrayRecord]:
+    return [XrayRecord(file, file, True, "train", ()) for file in files]
 
 
 def test_xrays_are_laid_into_squares_in_order(tmp_path: Path) -> None:
     (tmp_path / "wide").mkdir()
     (tmp_path / "wide" / "a.png").write_bytes(encode_png(np.full((40, 80), 200, np.uint8)))
     (tmp_path / "b.png").write_bytes(encode_png(np.full((64, 64), 90, np.uint8)))
-    xrays = read_xrays(tmp_path, listed("wide/a.png", "b.png"), 64, "test")
-    assert [xray.file for xray in xrays.listed] == ["wide/a.png", "b.png"]
+    xrays = read_xrays(tmp_path, records("wide/a.png", "b.png"), 64, "test")
+    assert [xray.file for xray in xrays.records] == ["wide/a.png", "b.png"]
     assert xrays.shapes == ((40, 80), (64, 64))
     np.testing.assert_array_equal(xrays.squares[0, 16:48], 200)
     np.testing.assert_array_equal(xrays.squares[0, :16], 0)
@@ -29,13 +29,13 @@ def test_xrays_are_laid_into_squares_in_order(tmp_path: Path) -> None:
 
 def test_missing_xray_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file.*--data"):
-        read_xrays(tmp_path, listed("gone.png"), 64, "test")
+        read_xrays(tmp_path, records("gone.png"), 64, "test")
 
 
 def test_broken_xray_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"a\.png is not the X-ray that was trained on: .*Restore the data"):
-        read_xrays(tmp_path, listed("a.png"), 64, "test")
+        read_xrays(tmp_path, records("a.png"), 64, "test")
 
 
 def test_run_without_such_xrays_is_refused(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_run_without_such_xrays_is_refused(tmp_path: Path) -> None:
     ("count", "expected"), [(1, "a"), (2, "ae"), (3, "ace"), (5, "abcde"), (9, "abcde")]
 )
 def test_choice_is_spread_evenly(count: int, expected: str) -> None:
-    chosen = evenly_spread(listed(*"abcde"), count)
+    chosen = evenly_spread(records(*"abcde"), count)
     assert "".join(xray.file for xray in chosen) == expected
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_app.imaging.preprocess import preprocess
 from edge_app.model.bundle import MODEL, load_bundle
-from edge_app.model.explainer import Explainer
+from edge_app.model.inference import ModelPair
 from edge_app.predictor import Predictor
 from export.proof.drawn import draw_xray
 
@@ -51,9 +51,9 @@ def ours(subject: Subject) -> Answer:
 
 def ours_int8(subject: Subject) -> Answer:
     """Probability and heat map of the bundle's variant int8."""
-    explainer = Explainer(load_bundle(subject.bundle_dir, "int8"), "cpu", THREADS)
+    model = ModelPair(load_bundle(subject.bundle_dir, "int8").graphs, "cpu", THREADS)
     tensor = subject.tensor()
-    return lambda: explainer.explain(tensor)
+    return lambda: model.explain(tensor)
 
 
 def onnxruntime(subject: Subject) -> Answer:
@@ -92,9 +92,9 @@ def openvino_precisions(subject: Subject) -> dict[str, dict[str, str]]:
     import openvino as ov
 
     able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    found = {name: {"precision": name} for name, said in _PRECISIONS.items() if said in able}
+    precisions = {name: {"precision": name} for name, said in _PRECISIONS.items() if said in able}
     variant = load_bundle(subject.bundle_dir).manifest.variants.get("int8")
-    return found | ({"int8": {"graph": variant.features}} if variant else {})
+    return precisions | ({"int8": {"graph": variant.features}} if variant else {})
 
 
 def keras_eager(subject: Subject) -> Answer:

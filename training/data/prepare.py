@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError
+from edge_app.model.pointing import Box
 from training.data import splits
-from training.data.samples import Box, Sample
+from training.data.samples import Sample
 from training.data.scan import Cache, Scan, scan_samples
 
 UNREADABLE = "unreadable"

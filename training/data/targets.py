@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.preprocess import place
-from training.data.samples import Box
+from edge_app.model.pointing import Box
 
 CELL_PX = 16
 # A cell counts as evidence when a box covers this share of it. Boxes are widened to MIN_BOX_PX, so that

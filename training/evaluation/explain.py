@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from edge_app.errors import DataError
 from edge_app.imaging.preprocess import to_picture
 from edge_app.model.gradcam import GRAD_CAM, METHODS, scale_to_peak
-from training.data.samples import Box
+from edge_app.model.pointing import covered, points_inside
 from training.data.scan import Scan, Squares
 from training.evaluation import metrics
 from training.evaluation.scorers import KerasScorer, Scorer
@@ -92,32 +92,6 @@ def judge_heatmaps(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dic
             for name, measure in _measures(scorer, boxed).items()
         },
     }
-
-
-def covered(boxes: Sequence[Box], height: int, width: int) -> NDArray[np.bool_]:
-    """Tell which cells of a grid over the picture have their centre in a box.
-
-    Args:
-        boxes: Fractions of the picture.
-        height: Rows of the grid.
-        width: Columns of the grid.
-
-    Returns:
-        bool (height, width).
-    """
-    y = ((np.arange(height) + 0.5) / height)[:, np.newaxis]
-    x = (np.arange(width) + 0.5) / width
-    inside = np.zeros((height, width), bool)
-    for box in boxes:
-        inside = inside | (
-            (box.x <= x) & (x <= box.x + box.width) & (box.y <= y) & (y <= box.y + box.height)
-        )
-    return inside
-
-
-def points_inside(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> bool:
-    """Tell whether a map's peak lies inside; never for an empty map. Both are (h, w)."""
-    return bool(heatmap.any() and inside.flat[heatmap.argmax()])
 
 
 def overlap(heatmap: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:

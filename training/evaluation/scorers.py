@@ -17,7 +17,7 @@ from tqdm import tqdm
 from edge_app.errors import DataError, RunError, WeightsError
 from edge_app.imaging.preprocess import to_tensor
 from edge_app.model.bundle import Bundle
-from edge_app.model.inference import Judgement, ModelPair
+from edge_app.model.inference import Explanation, ModelPair
 from training.data.scan import Squares
 from training.evaluation.metrics import Calibration
 from training.networks.architectures import build_model
@@ -144,23 +144,23 @@ class BundleScorer:
     def __init__(self, bundle: Bundle) -> None:
         self.size_px = bundle.manifest.size_px
         self._several_classes = len(bundle.manifest.classes) > 1
-        self._pair = ModelPair(bundle)
+        self._pair = ModelPair(bundle.graphs)
 
     def logits(self, squares: Squares) -> NDArray[np.float64]:
         """Score squares, as `Scorer` says, by the log odds of the finding."""
         tensors = map(to_tensor, _batches(squares, 1, "score"))
-        return np.array([self._log_odds(self._pair.judge(tensor)) for tensor in tensors])
+        return np.array([self._log_odds(self._pair.explain(tensor)) for tensor in tensors])
 
     def evidence(self, squares: Squares) -> Iterator[Evidence]:
         """Explain squares, as `Scorer` says."""
         for square in _batches(squares, 1, "explain"):
-            judged = self._pair.judge(to_tensor(square))
-            yield Evidence(judged.features, judged.gradient)
+            explanation = self._pair.explain(to_tensor(square))
+            yield Evidence(explanation.features, explanation.gradient)
 
-    def _log_odds(self, judged: Judgement) -> float:
+    def _log_odds(self, explanation: Explanation) -> float:
         if self._several_classes:  # the sigmoid of a class's own logit is not its probability there
-            return float(logit(np.clip(judged.probability, _FLOAT32_STEP, 1 - _FLOAT32_STEP)))
-        return judged.logit
+            return float(logit(np.clip(explanation.probability, _FLOAT32_STEP, 1 - _FLOAT32_STEP)))
+        return explanation.logit
 
 
 def read_model(path: Path) -> keras.Model:

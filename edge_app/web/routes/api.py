@@ -22,7 +22,7 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
 
     Args:
         settings: For the cap on an upload.
-        predictor: What judges the pictures.
+        predictor: What predicts for a picture.
         store: Where results wait for their pictures to be fetched.
 
     Returns:

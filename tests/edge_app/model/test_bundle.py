@@ -15,16 +15,16 @@ NEEDED = {"features.onnx": "0", "classifier.onnx": "0", "golden-1.png": "0", "go
 def test_whole_bundle_is_read(toy_bundle: Path) -> None:
     bundle = load_bundle(toy_bundle)
     assert (bundle.manifest.name, bundle.variant) == ("toy", "float32")
-    assert bundle.features == (toy_bundle / "features.onnx").read_bytes()
-    assert bundle.classifier == (toy_bundle / "classifier.onnx").read_bytes()
+    assert bundle.graphs.features == (toy_bundle / "features.onnx").read_bytes()
+    assert bundle.graphs.classifier == (toy_bundle / "classifier.onnx").read_bytes()
     assert bundle.pictures == toy.PICTURES
 
 
 def test_asked_variant_is_read(tmp_path: Path) -> None:
     other = toy.features_graph(white=128)
     toy.write_two_variants(tmp_path, other)
-    assert load_bundle(tmp_path, "int8").features == other
-    assert load_bundle(tmp_path).features == toy.features_graph()
+    assert load_bundle(tmp_path, "int8").graphs.features == other
+    assert load_bundle(tmp_path).graphs.features == toy.features_graph()
 
 
 def test_unknown_variant_is_refused_with_the_known_ones(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_other_findings_can_be_read_for_evaluation(tmp_path: Path) -> None:
 def test_right_hash_of_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
     toy.write_toy_bundle(tmp_path, {"features.onnx": b"not a graph"})
     with pytest.raises(BundleError, match="no ONNX file"):
-        ModelPair(load_bundle(tmp_path), device="cpu")
+        ModelPair(load_bundle(tmp_path).graphs, device="cpu")
 
 
 def test_signature_and_choice_need_no_hash(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def choice_for(bundle_dir: Path) -> Choice:
         threads=0,
         variant="int8",
         reason="It was faster.",
-        measured={"int8": Measurement(1.5, True, ""), "float32": Measurement(3, True, "")},
+        measurements={"int8": Measurement(1.5, True, ""), "float32": Measurement(3, True, "")},
         created="2026-01-01T00:00:00+00:00",
     )
 
@@ -55,7 +55,7 @@ def test_written_choice_is_followed(bundle_dir: Path, caplog: pytest.LogCaptureF
 def test_file_holds_what_was_measured(bundle_dir: Path) -> None:
     content = json.loads(write_choice(bundle_dir, choice_for(bundle_dir)).read_text())
     assert content == asdict(choice_for(bundle_dir))
-    assert content["measured"]["int8"] == {"median_ms": 1.5, "reproduces": True, "remark": ""}
+    assert content["measurements"]["int8"] == {"median_ms": 1.5, "reproduces": True, "remark": ""}
 
 
 @pytest.mark.parametrize(

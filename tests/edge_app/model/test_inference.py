@@ -16,20 +16,21 @@ from tests import toy
 
 @pytest.fixture
 def pair(toy_bundle: Path) -> ModelPair:
-    return ModelPair(load_bundle(toy_bundle), device="cpu")
+    return ModelPair(load_bundle(toy_bundle).graphs, device="cpu")
 
 
 def test_toy_model_gives_the_values_worked_out_by_hand(pair: ModelPair) -> None:
-    judgement = pair.judge(white())
-    assert judgement.logit == pytest.approx(4.0)
-    assert judgement.probability == pytest.approx(1 / (1 + np.exp(-4)))
-    assert judgement.features.shape == (16, 16, 2)
-    np.testing.assert_allclose(judgement.gradient[..., 0], 4 / 256)
-    np.testing.assert_allclose(judgement.gradient[..., 1], -2 / 256)
+    explanation = pair.explain(white())
+    assert explanation.logit == pytest.approx(4.0)
+    assert explanation.probability == pytest.approx(1 / (1 + np.exp(-4)))
+    assert explanation.features.shape == (16, 16, 2)
+    np.testing.assert_allclose(explanation.gradient[..., 0], 4 / 256)
+    np.testing.assert_allclose(explanation.gradient[..., 1], -2 / 256)
+    np.testing.assert_array_equal(explanation.heatmap, np.ones((16, 16)))
 
 
 def test_auto_is_the_cpu_where_there_is_no_nvidia_driver(toy_bundle: Path) -> None:
-    device = ModelPair(load_bundle(toy_bundle), device="auto").device
+    device = ModelPair(load_bundle(toy_bundle).graphs, device="auto").device
     assert device == ("cuda" if has_cuda(toy_bundle) else "cpu")
 
 
@@ -37,14 +38,14 @@ def test_cuda_that_cannot_be_used_is_refused_not_replaced(toy_bundle: Path) -> N
     if has_cuda(toy_bundle):
         pytest.skip("CUDA works here")
     with pytest.raises(DeviceError, match="--device cpu"):
-        ModelPair(load_bundle(toy_bundle), device="cuda")
+        ModelPair(load_bundle(toy_bundle).graphs, device="cuda")
 
 
 def test_variant_that_is_not_for_the_device_is_refused(tmp_path: Path) -> None:
-    bundle = load_bundle(toy.write_two_variants(tmp_path), "int8")
-    assert ModelPair(bundle, device="auto").device == "cpu"
+    graphs = load_bundle(toy.write_two_variants(tmp_path), "int8").graphs
+    assert ModelPair(graphs, device="auto").device == "cpu"
     with pytest.raises(DeviceError, match=r"int8 is for cpu, not for cuda.*edge_app\.choose"):
-        ModelPair(bundle, device="cuda")
+        ModelPair(graphs, device="cuda")
 
 
 def test_finding_of_several_classes_has_its_own_logit_and_gradient(tmp_path: Path) -> None:
@@ -54,13 +55,27 @@ def test_finding_of_several_classes_has_its_own_logit_and_gradient(tmp_path: Pat
         {"classifier.onnx": toy.classifier_graph(weights)},
         classes=["normal", "fracture"],
     )
-    judgement = ModelPair(load_bundle(tmp_path), device="cpu").judge(white())
+    explanation = ModelPair(load_bundle(tmp_path).graphs, device="cpu").explain(white())
     # white: features (1, 0), so the logits are 1 and 4; softmax of (1, 4)
-    assert judgement.logit == pytest.approx(4.0)
-    assert judgement.probability == pytest.approx(1 / (1 + np.exp(1 - 4)))
-    assert judgement.gradient.shape == (16, 16, 2)
-    np.testing.assert_allclose(judgement.gradient[..., 0], 4 / 256)
-    np.testing.assert_allclose(judgement.gradient[..., 1], -2 / 256)
+    assert explanation.logit == pytest.approx(4.0)
+    assert explanation.probability == pytest.approx(1 / (1 + np.exp(1 - 4)))
+    assert explanation.gradient.shape == (16, 16, 2)
+    np.testing.assert_allclose(explanation.gradient[..., 0], 4 / 256)
+    np.testing.assert_allclose(explanation.gradient[..., 1], -2 / 256)
+
+
+def test_only_the_class_that_is_asked_about_is_shown(tmp_path: Path) -> None:
+    # Logits of a white picture: 1 for the first class, -3 for the second.
+    weights = np.array([[1, -3], [0, 0]], np.float32)
+    classifier = {"classifier.onnx": toy.classifier_graph(weights)}
+    toy.write_toy_bundle(tmp_path, classifier, classes=["normal", "fracture"])
+    graphs = load_bundle(tmp_path).graphs
+    second = ModelPair(graphs, device="cpu").explain(white())
+    first = ModelPair(replace(graphs, finding_index=0), device="cpu").explain(white())
+    assert first.probability == pytest.approx(1 / (1 + np.exp(-4)))
+    assert second.probability == pytest.approx(1 / (1 + np.exp(4)), abs=1e-6)
+    np.testing.assert_array_equal(first.heatmap, np.ones((16, 16)))
+    np.testing.assert_array_equal(second.heatmap, np.zeros((16, 16)))
 
 
 def test_tensors_have_the_names_that_the_manifest_tells(tmp_path: Path) -> None:
@@ -68,25 +83,27 @@ def test_tensors_have_the_names_that_the_manifest_tells(tmp_path: Path) -> None:
     renamed = {name: with_prefix(graph, "my_") for name, graph in graphs.items()}
     tensors = {role: f"my_{name}" for role, name in toy.manifest()["tensors"].items()}
     toy.write_toy_bundle(tmp_path, renamed, tensors=tensors)
-    assert ModelPair(load_bundle(tmp_path), device="cpu").judge(white()).logit == pytest.approx(4.0)
+    assert ModelPair(load_bundle(tmp_path).graphs, device="cpu").explain(white()).logit == pytest.approx(
+        4.0
+    )
 
 
 def test_other_grid_than_the_manifest_tells_is_refused(tmp_path: Path) -> None:
     toy.write_toy_bundle(tmp_path, heatmap={"method": "grad-cam", "grid": [8, 16]}, golden=[])
     with pytest.raises(BundleError, match=r"grid \(8, 16\)"):
-        ModelPair(load_bundle(tmp_path), device="cpu")
+        ModelPair(load_bundle(tmp_path).graphs, device="cpu")
 
 
 def test_swapped_graphs_are_refused(toy_bundle: Path) -> None:
-    bundle = load_bundle(toy_bundle)
-    swapped = replace(bundle, features=bundle.classifier, classifier=bundle.features)
+    graphs = load_bundle(toy_bundle).graphs
+    swapped = replace(graphs, features=graphs.classifier, classifier=graphs.features)
     with pytest.raises(BundleError, match="do not run"):
         ModelPair(swapped, device="cpu")
 
 
 def test_model_without_a_number_is_refused(toy_bundle: Path) -> None:
-    bundle = load_bundle(toy_bundle)
-    broken = replace(bundle, classifier=toy.classifier_graph(np.full((2, 1), np.nan, "f4")))
+    graphs = load_bundle(toy_bundle).graphs
+    broken = replace(graphs, classifier=toy.classifier_graph(np.full((2, 1), np.nan, "f4")))
     with pytest.raises(ModelError, match="gave no number"):
         ModelPair(broken, device="cpu")
 
@@ -96,8 +113,8 @@ def test_picture_that_gives_no_number_is_refused(pair: ModelPair, nothing: float
     tensor = white()
     tensor[0, 3, 5, 0] = nothing
     with pytest.raises(ModelError, match="gave no number"):
-        pair.judge(tensor)
-    assert pair.judge(white()).logit == pytest.approx(4.0)
+        pair.explain(tensor)
+    assert pair.explain(white()).logit == pytest.approx(4.0)
 
 
 def test_operators_that_are_not_onnx_own_are_refused() -> None:
@@ -133,7 +150,7 @@ def test_gradient_equals_finite_differences(toy_bundle: Path) -> None:
 
 def has_cuda(bundle_dir: Path) -> bool:
     try:
-        return ModelPair(load_bundle(bundle_dir), device="cuda").device == "cuda"
+        return ModelPair(load_bundle(bundle_dir).graphs, device="cuda").device == "cuda"
     except DeviceError:
         return False
 

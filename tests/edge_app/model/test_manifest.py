@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_app.errors import BundleError
-from edge_app.model.manifest import Figures, parse_manifest
+from edge_app.model.manifest import VariantFigures, parse_manifest
 from tests import toy
 
 
@@ -53,7 +53,7 @@ def test_map_is_read_row_by_row() -> None:
 def test_figures_are_those_of_the_variant_that_runs() -> None:
     manifest = parse_manifest(toy.manifest({"float32": toy.FLOAT32, "int8": toy.INT8}))
     assert (manifest.sensitivity, manifest.specificity, manifest.pointing) == (0.91, 0.62, 0.73)
-    assert manifest.variants["float32"].figures == Figures(0.91, 0.62, 0.73)
+    assert manifest.variants["float32"].figures == VariantFigures(0.91, 0.62, 0.73)
     told = manifest.with_figures_of("int8")
     assert (told.sensitivity, told.specificity, told.pointing) == (0.9, 0.61, 0.7)
     assert told.with_figures_of("float32") == manifest

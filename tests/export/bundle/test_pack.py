@@ -11,15 +11,15 @@ import pytest
 
 from edge_app.errors import BundleError, ExportError
 from edge_app.model.bundle import load_bundle
-from export.bundle.pack import Exported, describe, require_replaceable, write_bundle
+from edge_app.model.inference import ModelPair
+from export.bundle.pack import Export, describe, require_replaceable, write_bundle
+from export.proof.drawn import draw_pictures, record_cases
 from export.proof.gate import Figures
-from export.proof.golden_cases import draw_pictures, record_cases
-from export.proof.judge import Judge
 from export.proof.parity import Difference
-from export.proof.variants import Variant
+from export.proof.variants import VariantGraph
 from export.runs import Run
 from tests.drawn_run import contents
-from tests.toy import GRID, SIZE_PX, classifier_graph, features_graph
+from tests.toy import GRID, SIZE_PX, classifier_graph, features_graph, graphs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -45,10 +45,10 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def exported() -> Exported:
-    judge = Judge(features_graph(), classifier_graph(), 0, "grad-cam")
+def exported() -> Export:
+    model = ModelPair(graphs_of(features_graph(), classifier_graph()), "cpu")
     pictures = draw_pictures()
-    return Exported(
+    return Export(
         size_px=SIZE_PX,
         classes=("fracture",),
         feature_layer="pooled",
@@ -59,14 +59,14 @@ def exported() -> Exported:
             "model.onnx": b"the whole",
         },
         differences=[Difference("logit", 1e-6, 1e-4, "[0, 0] (noise)")],
-        variants={"int8": Variant("features.int8.onnx", features_graph(254), ("cpu",), SMALL, WHOLE)},
+        variants={"int8": VariantGraph("features.int8.onnx", features_graph(254), ("cpu",), SMALL, WHOLE)},
         pictures=pictures,
-        golden=record_cases(pictures, {"float32": judge, "int8": judge}, SIZE_PX),
+        golden=record_cases(pictures, {"float32": model, "int8": model}, SIZE_PX),
     )
 
 
 @pytest.fixture
-def bundle_dir(run: Run, exported: Exported, tmp_path: Path) -> Path:
+def bundle_dir(run: Run, exported: Export, tmp_path: Path) -> Path:
     out_dir = tmp_path / "bundle"
     write_bundle(out_dir, describe(run, exported), exported.files)
     return out_dir
@@ -78,8 +78,8 @@ def manifest_of(bundle_dir: Path) -> dict[str, Any]:
 
 def test_bundle_holds_every_file_and_loads_in_every_variant(bundle_dir: Path) -> None:
     assert {path.name for path in bundle_dir.iterdir()} == NAMES
-    assert load_bundle(bundle_dir).features == features_graph()
-    assert load_bundle(bundle_dir, variant="int8").features == features_graph(254)
+    assert load_bundle(bundle_dir).graphs.features == features_graph()
+    assert load_bundle(bundle_dir, variant="int8").graphs.features == features_graph(254)
 
 
 def test_manifest_tells_of_the_variants(bundle_dir: Path) -> None:
@@ -124,7 +124,7 @@ def test_manifest_tells_of_the_heat_map_and_the_finding(bundle_dir: Path) -> Non
     assert "heatmap" not in manifest["validation"]
 
 
-def test_version_follows_the_runs_date_and_the_files(run: Run, exported: Exported) -> None:
+def test_version_follows_the_runs_date_and_the_files(run: Run, exported: Export) -> None:
     description = describe(run, exported)
     assert description["created"] == "2026-01-02"
     assert description["version"].startswith("2026.01.02-")
@@ -133,7 +133,7 @@ def test_version_follows_the_runs_date_and_the_files(run: Run, exported: Exporte
     assert describe(run, other)["version"] != description["version"]
 
 
-def test_second_bundle_replaces_the_first(run: Run, exported: Exported, bundle_dir: Path) -> None:
+def test_second_bundle_replaces_the_first(run: Run, exported: Export, bundle_dir: Path) -> None:
     before = {path.name: path.read_bytes() for path in bundle_dir.iterdir()}
     (bundle_dir / "features.onnx").write_bytes(b"damaged")
     with pytest.raises(BundleError):
@@ -144,7 +144,7 @@ def test_second_bundle_replaces_the_first(run: Run, exported: Exported, bundle_d
 
 
 def test_choice_and_signature_go_with_the_bundle_that_they_were_made_for(
-    run: Run, exported: Exported, bundle_dir: Path
+    run: Run, exported: Export, bundle_dir: Path
 ) -> None:
     for name in ("choice.json", "manifest.sig"):
         (bundle_dir / name).write_text("{}")
@@ -153,7 +153,7 @@ def test_choice_and_signature_go_with_the_bundle_that_they_were_made_for(
 
 
 def test_directory_with_more_than_a_bundle_is_not_overwritten(
-    run: Run, exported: Exported, bundle_dir: Path
+    run: Run, exported: Export, bundle_dir: Path
 ) -> None:
     (bundle_dir / "letter.txt").write_text("keep me")
     with pytest.raises(ExportError, match="no model bundle"):
@@ -176,7 +176,7 @@ def test_empty_and_missing_directories_can_be_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size_bytes", [0, 10_000])
 def test_full_disk_leaves_the_earlier_bundle_and_nothing_else(
-    run: Run, exported: Exported, bundle_dir: Path, size_bytes: int
+    run: Run, exported: Export, bundle_dir: Path, size_bytes: int
 ) -> None:
     before = {path.name: path.read_bytes() for path in bundle_dir.iterdir()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -191,7 +191,7 @@ def test_full_disk_leaves_the_earlier_bundle_and_nothing_else(
 
 
 def test_bundle_that_was_put_aside_by_a_broken_off_export_is_taken_up(
-    run: Run, exported: Exported, bundle_dir: Path
+    run: Run, exported: Export, bundle_dir: Path
 ) -> None:
     bundle_dir.rename(bundle_dir.with_name(".bundle.replaced"))
     write_bundle(bundle_dir, describe(run, exported), exported.files)
@@ -199,7 +199,7 @@ def test_bundle_that_was_put_aside_by_a_broken_off_export_is_taken_up(
     assert [path.name for path in bundle_dir.parent.iterdir()] == ["bundle"]
 
 
-def test_run_that_the_app_could_not_read_is_refused(run: Run, exported: Exported, tmp_path: Path) -> None:
+def test_run_that_the_app_could_not_read_is_refused(run: Run, exported: Export, tmp_path: Path) -> None:
     description = describe(run, exported)
     description["operating_point"] = {**description["operating_point"], "threshold": np.inf}
     with pytest.raises(ExportError, match=r"misstates operating_point\.threshold"):
@@ -207,7 +207,7 @@ def test_run_that_the_app_could_not_read_is_refused(run: Run, exported: Exported
     assert not list(tmp_path.iterdir())
 
 
-def test_method_that_the_app_does_not_know_is_refused(run: Run, exported: Exported, tmp_path: Path) -> None:
+def test_method_that_the_app_does_not_know_is_refused(run: Run, exported: Export, tmp_path: Path) -> None:
     description = describe(run, exported)
     description["heatmap"]["method"] = "guesswork"
     with pytest.raises(BundleError, match="guesswork"):

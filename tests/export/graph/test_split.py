@@ -52,7 +52,7 @@ def test_halves_together_are_the_model() -> None:
     given = images()
     logit = pair.head(pair.features(given))
     np.testing.assert_allclose(keras.ops.sigmoid(logit), model(given), atol=1e-6)
-    steps_logit, probability = pair.judge(pair.features(given))
+    steps_logit, probability = pair.classify(pair.features(given))
     np.testing.assert_allclose(steps_logit, logit, atol=1e-5)
     np.testing.assert_allclose(probability, model(given), atol=1e-6)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge_app.errors import DataError
+from edge_app.model.inference import Explanation
+from edge_app.model.pointing import Box
 from export.proof.gate import Figures, Gate, measure
-from export.proof.judge import Answer
-from export.runs import Box, Listed
+from export.runs import XrayRecord
 from export.xrays import Xrays
 
 GRID = 4
@@ -16,31 +17,37 @@ LEFT_HALF = (Box(0, 0, 0.5, 1),)
 
 
 class Recorded:
-    """Answers one after another, as a judge would."""
+    """A model that gives one explanation after another, whatever it is shown."""
 
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = iter(answers)
+    device = "cpu"
 
-    def __call__(self, square: np.ndarray) -> Answer:
-        return next(self._answers)
+    def __init__(self, *explanations: Explanation) -> None:
+        self._explanations = iter(explanations)
+
+    def explain(self, tensor: np.ndarray) -> Explanation:
+        return next(self._explanations)
 
 
 def xrays(labels: str, boxes: tuple[Box, ...] = LEFT_HALF, shape: tuple[int, int] = (64, 64)) -> Xrays:
     """Return black X-rays, `F` fractured with the given boxes, `N` normal."""
-    listed = tuple(
-        Listed(str(index), f"{index}.png", label == "F", "validation", boxes if label == "F" else ())
+    records = tuple(
+        XrayRecord(str(index), f"{index}.png", label == "F", "validation", boxes if label == "F" else ())
         for index, label in enumerate(labels)
     )
-    return Xrays(listed, np.zeros((len(labels), 64, 64), np.uint8), (shape,) * len(labels))
+    return Xrays(records, np.zeros((len(labels), 64, 64), np.uint8), (shape,) * len(labels))
 
 
-def answer(probability: float, row: int = 0, column: int = 0) -> Answer:
+def answer(probability: float, row: int = 0, column: int = 0) -> Explanation:
     heatmap = np.zeros((GRID, GRID), np.float32)
     heatmap[row, column] = 1
-    return Answer(probability, heatmap)
+    return showing(probability, heatmap)
 
 
-def gate(reference: list[Answer], labels: str) -> Gate:
+def showing(probability: float, heatmap: np.ndarray) -> Explanation:
+    return Explanation(0.0, probability, heatmap, heatmap, heatmap)
+
+
+def gate(reference: list[Explanation], labels: str) -> Gate:
     said = {str(index): each.probability for index, each in enumerate(reference)}
     return Gate(xrays(labels), 0.5, Recorded(*reference), said)
 
@@ -63,12 +70,12 @@ def test_peak_is_sought_over_the_picture_not_over_its_padding() -> None:
     # A wide picture fills the middle half of the square; the warmest row of the map is padding above it.
     heatmap = np.zeros((GRID, GRID), np.float32)
     heatmap[0, 3], heatmap[2, 0] = 1.0, 0.5
-    found = measure(xrays("FN", shape=(32, 64)), [Answer(0.9, heatmap), answer(0.1)], 0.5)
+    found = measure(xrays("FN", shape=(32, 64)), [showing(0.9, heatmap), answer(0.1)], 0.5)
     assert found.pointing_game == 1.0
 
 
 def test_empty_map_points_nowhere() -> None:
-    empty = Answer(0.9, np.zeros((GRID, GRID), np.float32))
+    empty = showing(0.9, np.zeros((GRID, GRID), np.float32))
     assert measure(xrays("FN"), [empty, answer(0.1)], 0.5).pointing_game == 0.0
 
 
@@ -111,14 +118,12 @@ def test_unknown_pointing_game_is_no_loss() -> None:
     assert judged.admits(replace(judged.reference, pointing_game=None))
 
 
-def test_xray_that_is_judged_otherwise_than_in_training_is_named() -> None:
+def test_xray_that_is_classified_otherwise_than_in_training_is_named() -> None:
     answers = [answer(0.9), answer(0.1)]
-    with pytest.raises(
-        DataError, match=r"1\.png was judged with a probability of 0\.130 in training and 0\.1"
-    ):
+    with pytest.raises(DataError, match=r"1\.png had a probability of 0\.130 in training and has 0\.1"):
         Gate(xrays("FN"), 0.5, Recorded(*answers), {"0": 0.905, "1": 0.13})
 
 
-def test_xray_that_training_did_not_judge_is_named() -> None:
-    with pytest.raises(DataError, match=r"0\.png was judged with a probability of nan"):
+def test_xray_that_training_did_not_see_is_named() -> None:
+    with pytest.raises(DataError, match=r"0\.png had a probability of nan"):
         Gate(xrays("FN"), 0.5, Recorded(answer(0.9), answer(0.1)), {"1": 0.1})

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from edge_app.errors import ExportError
 from export.graph.graphs import build_graphs
-from export.graph.split import Pair, split_model
+from export.graph.split import SplitModel, split_model
 from export.proof.parity import TOLERANCES, compare
 from tests.networks import HEADS, SIZE_PX, network
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 
 @pytest.fixture(scope="module")
-def pair() -> Pair:
+def pair() -> SplitModel:
     return split_model(network(HEADS["relu"]()))
 
 
 @pytest.fixture(scope="module")
-def graphs(pair: Pair) -> dict[str, bytes]:
+def graphs(pair: SplitModel) -> dict[str, bytes]:
     return build_graphs(pair)
 
 
@@ -41,7 +41,7 @@ def test_runtimes_agree_on_every_tensor(name: str, classes: int, end: str) -> No
     assert all(0 <= difference.value <= difference.tolerance for difference in found)
 
 
-def test_head_without_any_response_has_a_gradient_of_zero_in_both(pair: Pair) -> None:
+def test_head_without_any_response_has_a_gradient_of_zero_in_both(pair: SplitModel) -> None:
     model = network(HEADS["relu"]())
     kernel, bias = model.get_layer("logit").get_weights()
     model.get_layer("logit").set_weights([0 * kernel, bias])
@@ -51,7 +51,7 @@ def test_head_without_any_response_has_a_gradient_of_zero_in_both(pair: Pair) ->
 
 @pytest.mark.parametrize("shift", [0.1, np.nan])
 def test_other_weights_fail_by_name_place_and_amount(
-    pair: Pair, graphs: dict[str, bytes], shift: float
+    pair: SplitModel, graphs: dict[str, bytes], shift: float
 ) -> None:
     other = network(HEADS["relu"]())
     layer = other.get_layer("logit")
@@ -68,7 +68,7 @@ def test_other_weights_fail_by_name_place_and_amount(
         compare(split_model(other), graphs)
 
 
-def test_x_rays_are_compared_as_well(pair: Pair, graphs: dict[str, bytes]) -> None:
+def test_x_rays_are_compared_as_well(pair: SplitModel, graphs: dict[str, bytes]) -> None:
     blind = dataclasses.replace(pair, model=_WrongForWhite(pair))
     compare(blind, graphs)
     white = np.full((3, SIZE_PX, SIZE_PX), 255, np.uint8)
@@ -76,7 +76,7 @@ def test_x_rays_are_compared_as_well(pair: Pair, graphs: dict[str, bytes]) -> No
         compare(blind, graphs, white)
 
 
-def test_gradient_that_is_no_slope_is_found(pair: Pair, graphs: dict[str, bytes]) -> None:
+def test_gradient_that_is_no_slope_is_found(pair: SplitModel, graphs: dict[str, bytes]) -> None:
     steeper = tuple(
         step._replace(forward=lambda given, step=step: 1.5 * step.forward(given)) if index == 0 else step
         for index, step in enumerate(pair.steps)
@@ -88,7 +88,7 @@ def test_gradient_that_is_no_slope_is_found(pair: Pair, graphs: dict[str, bytes]
 class _WrongForWhite:
     """A model that is wrong for white pictures only."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: SplitModel) -> None:
         self._model = pair.model
 
     def __call__(self, images: np.ndarray, training: bool) -> tf.Tensor:

@@ -8,14 +8,15 @@ import onnx
 import pytest
 
 from edge_app.errors import ExportError
-from edge_app.model.inference import open_session
+from edge_app.imaging.preprocess import to_tensor
+from edge_app.model.golden import CanExplain
+from edge_app.model.inference import ModelPair, open_session
 from export.graph.graphs import build_graphs
 from export.graph.split import split_model
 from export.proof.gate import Figures
-from export.proof.judge import Judge
 from export.proof.variants import make_variants, to_float16, to_int8
 from tests.networks import HEADS, SIZE_PX, network
-from tests.toy import classifier_graph, features_graph
+from tests.toy import classifier_graph, features_graph, graphs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -32,8 +33,8 @@ class Measured:
         self._figures = figures
         self._square = np.full((size_px, size_px), 255, np.uint8)
 
-    def measure(self, judge: Judge, name: str) -> Figures:
-        judge(self._square)
+    def measure(self, model: CanExplain, name: str) -> Figures:
+        model.explain(to_tensor(self._square[np.newaxis]))
         return self._figures
 
     def admits(self, figures: Figures) -> bool:
@@ -106,12 +107,16 @@ def test_variants_have_the_same_bytes_again(graphs: dict[str, bytes], squares: n
     assert to_float16(features) == to_float16(features)
 
 
-def make(figures: Figures, names: list[str], graphs: dict[str, bytes], squares: np.ndarray) -> dict:
-    def judge_of(features: bytes) -> Judge:
-        return Judge(features, graphs["classifier.onnx"], 0, "grad-cam")
+def make(
+    figures: Figures, names: list[str], graphs: dict[str, bytes], squares: np.ndarray, grid: int = 8
+) -> dict:
+    size_px = squares.shape[1]
 
-    gate = Measured(figures, squares.shape[1])
-    return make_variants(names, graphs["features.onnx"], squares, judge_of, gate)
+    def open_model(features: bytes) -> ModelPair:
+        return ModelPair(graphs_of(features, graphs["classifier.onnx"], size_px, grid), "cpu")
+
+    gate = Measured(figures, size_px)
+    return make_variants(names, graphs["features.onnx"], squares, open_model, gate)
 
 
 def test_variants_that_pass_are_kept_with_their_figures(
@@ -143,8 +148,10 @@ def test_variant_that_loses_too_much_is_left_out_and_says_so(
 def test_variant_that_overflows_is_left_out_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     # White over 1e-3 is 255000, which is more than a 16-bit number can be.
     large = {"features.onnx": features_graph(white=1e-3), "classifier.onnx": classifier_graph()}
-    assert make(GOOD, ["float16"], large, np.zeros((1, 32, 32), np.uint8)) == {}
-    assert caplog.messages == ["float16 is left out: A number became infinite or none."]
+    assert make(GOOD, ["float16"], large, np.zeros((1, 32, 32), np.uint8), grid=16) == {}
+    assert caplog.messages == [
+        "float16 is left out: The model gave no number for this picture, so nothing was predicted."
+    ]
 
 
 def test_full_disk_is_told(graphs: dict[str, bytes], squares: np.ndarray) -> None:

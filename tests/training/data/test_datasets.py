@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import DataError
+from edge_app.model.pointing import Box
 from training.data.datasets import read_dataset
-from training.data.samples import Box
 
 
 @pytest.fixture

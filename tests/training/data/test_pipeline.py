@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_app.model.pointing import Box
 from training.data.pipeline import WHOLE, Share, sample_weights, training_batches
-from training.data.samples import Box, Sample
+from training.data.samples import Sample
 from training.data.scan import Scan
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

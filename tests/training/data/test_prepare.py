@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from edge_app.errors import DataError
+from edge_app.model.pointing import Box
 from tests.drawn_dataset import write_drawn_class_folders, write_drawn_dataset, write_drawn_mura
 from training.data.datasets import read_dataset
 from training.data.prepare import TrainingData, prepare, split_rows
-from training.data.samples import Box, Sample
+from training.data.samples import Sample
 from training.data.scan import Scan
 from training.data.splits import duplicate_pairs
 

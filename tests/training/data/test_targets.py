@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.data.samples import Box
+from edge_app.model.pointing import Box
 from training.data.targets import draw_boxes, to_cells
 
 

@@ -9,18 +9,17 @@ import pytest
 from keras import layers
 
 from edge_app.errors import DataError
+from edge_app.model.pointing import Box
 from tests.toy_keras import SIZE_PX, toy_model
-from training.data.samples import Box, Sample
+from training.data.samples import Sample
 from training.data.scan import Scan, Squares
 from training.evaluation.explain import (
     SHUFFLES,
     best_method,
     choose_method,
-    covered,
     energy_inside,
     judge_heatmaps,
     overlap,
-    points_inside,
     randomisation_check,
 )
 from training.evaluation.scorers import Evidence, KerasScorer
@@ -58,20 +57,6 @@ class Told:
         features[3, 0], gradient[3, 0] = (1, 1), (2, -2)
         features[0, 0] = (5, 0)
         return (Evidence(features, gradient) for _ in range(len(squares)))
-
-
-def test_cells_are_covered_where_their_centre_lies_in_a_box() -> None:
-    inside = covered([HIT, MISS], 4, 4)
-    assert np.argwhere(inside).tolist() == [[0, 0], [1, 2]]
-    assert not covered([Box(0, 0, 0.12, 1)], 4, 4).any()  # the first centre is at 0.125
-
-
-def test_peak_counts_only_inside() -> None:
-    heatmap = np.zeros((4, 4), np.float32)
-    heatmap[1, 2] = 1
-    assert points_inside(heatmap, covered([MISS, HIT], 4, 4))
-    assert not points_inside(heatmap, covered([MISS], 4, 4))
-    assert not points_inside(np.zeros((4, 4), np.float32), np.full((4, 4), True))
 
 
 def test_overlap_and_energy_are_those_worked_out_by_hand() -> None:

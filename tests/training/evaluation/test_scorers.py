@@ -117,7 +117,8 @@ def test_several_classes_are_scored_by_the_log_odds_of_the_finding(toy_bundle: P
     bundle = load_bundle(toy_bundle)
     classifier = onnx.parser.parse_model(TWO_CLASSES).SerializeToString()
     manifest = replace(bundle.manifest, classes=("normal", "fracture"))
-    scorer = BundleScorer(replace(bundle, manifest=manifest, classifier=classifier))
+    graphs = replace(bundle.graphs, classifier=classifier, finding_index=1)
+    scorer = BundleScorer(replace(bundle, manifest=manifest, graphs=graphs))
     # softmax over the logits 1 and 4 b makes the log odds of the second 4 b - 1
     squares = np.full((1, 32, 32), 255, np.uint8)
     assert scorer.logits(squares) == pytest.approx([3], abs=1e-5)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_app.errors import DataError
+from edge_app.model.pointing import Box
 from training.data.layouts.tables import flag, fraction, read_rows, text
-from training.data.samples import Box, Dataset, Sample, files_in, is_image
+from training.data.samples import Dataset, Sample, files_in, is_image
 
 EXPECTED = (
     "FracAtlas: images/, dataset.csv (image_id, fractured, hand, leg, hip, shoulder, hardware) and, for "
