@@ -6,19 +6,15 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
-from functools import partial
+from contextlib import closing
 from types import FrameType
 
-try:
-    import resource
-except ImportError:  # Windows writes no core files
-    resource = None  # type: ignore[assignment]
-
-from edge_app import heap
+from edge_app import heap, secrecy
 from edge_app.errors import EdgeError
-from edge_app.imaging.decode import decode
+from edge_app.imaging.child import ChildDecoder
+from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import Predictor
-from edge_app.settings import parse_settings
+from edge_app.settings import Settings, parse_settings
 from edge_app.web.app import create_app
 from edge_app.web.server import make_server
 
@@ -36,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
-    _forbid_core_dumps()
+    secrecy.forbid_core_dumps()
     heap.share_one_heap()
     try:
         return _serve(arguments)
@@ -49,15 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: Sequence[str] | None) -> int:
     settings = parse_settings(arguments)
-    predictor = Predictor(
-        settings.bundle_dir,
-        settings.device,
-        settings.threads,
-        settings.trusted_key,
-        partial(decode, max_pixels=settings.max_pixels),
-    )
-    server = make_server(create_app(settings, predictor), settings)
-    heap.give_back()
+    with closing(ChildDecoder(settings.max_pixels)) as decoder:
+        predictor = Predictor(
+            settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
+        )
+        isolation = decoder.isolation
+        server = make_server(create_app(settings, predictor, isolation), settings)
+        heap.give_back()
+        _tell_ready(settings, predictor, isolation)
+        sys.dont_write_bytecode = True  # from here on nothing is written, not even compiled code
+        server.run()
+    return 0
+
+
+def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) -> None:
     logger.info(
         "Fracture Edge is ready at http://localhost:%d (model %s %s, %s, device %s). Stop it with Ctrl-C.",
         settings.port,
@@ -66,14 +67,8 @@ def _serve(arguments: Sequence[str] | None) -> int:
         predictor.variant,
         predictor.device,
     )
-    server.run()
-    return 0
-
-
-def _forbid_core_dumps() -> None:
-    """Keep a crash from writing this process' memory, and so an X-ray, to a disk."""
-    if resource is not None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for missing in isolation.missing:
+        logger.warning("Pictures are decoded with less isolation than Linux gives at best. %s.", missing)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

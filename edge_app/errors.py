@@ -7,6 +7,7 @@ EdgeError
 │   ├── ImageTooLarge        more bytes or pixels than the limit
 │   ├── UnsupportedImage     a format that is not read
 │   └── InvalidImage         a known format whose content is broken or incomplete
+├── DecoderError             the process that reads pictures cannot run
 ├── BundleError              a model bundle that must not be used
 ├── DeviceError              the device that was asked for cannot be used
 ├── ModelError               the model gave no usable answer
@@ -65,6 +66,12 @@ class InvalidImage(ImageError):
     """The format is known, but the content is broken, incomplete or too small."""
 
     code = "invalid_image"
+
+
+class DecoderError(EdgeError):
+    """The process that reads pictures cannot be started."""
+
+    code = "decoder"
 
 
 class BundleError(EdgeError):

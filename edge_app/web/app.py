@@ -7,10 +7,11 @@ from typing import IO
 
 from flask import Flask, Request
 
+from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.language import speak_languages
-from edge_app.web.routes import api, error_handlers, page
+from edge_app.web.routes import api, error_handlers, page, status
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
 from edge_app.web.store import ResultStore
@@ -33,12 +34,15 @@ class _App(Flask):
     request_class = MemoryRequest
 
 
-def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
+def create_app(
+    settings: Settings, predictor: PredictorLike, isolation: Isolation = status.IN_PROCESS
+) -> Flask:
     """Put the app together.
 
     Args:
         settings: Caps and limits.
         predictor: What predicts for a picture.
+        isolation: What keeps in the process that decodes pictures.
 
     Returns:
         The app.
@@ -52,5 +56,6 @@ def create_app(settings: Settings, predictor: PredictorLike) -> Flask:
     speak_languages(app)
     error_handlers.register(app)
     app.register_blueprint(page.blueprint(settings, predictor.manifest))
+    app.register_blueprint(status.blueprint(predictor, isolation))
     app.register_blueprint(api.blueprint(settings, predictor, store))
     return app

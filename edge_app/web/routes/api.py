@@ -12,6 +12,7 @@ from edge_app.imaging.images import encode_png
 from edge_app.imaging.overlay import overlay
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
+from edge_app.web.routes.status import facts_of
 from edge_app.web.store import ResultStore
 
 NOTICE = "Assistive tool, not a diagnosis."
@@ -29,13 +30,7 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         The blueprint.
     """
     routes = Blueprint("api", __name__)
-    manifest = predictor.manifest
-    model = {
-        "name": manifest.name,
-        "version": manifest.version,
-        "created": manifest.created,
-        "precision": predictor.variant,
-    }
+    model = facts_of(predictor)
 
     @routes.post("/predict")
     def predict() -> ResponseReturnValue:
@@ -64,10 +59,6 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
     def heatmap(key: str) -> ResponseReturnValue:
         prediction = store.get(key)
         return _png(encode_png(overlay(prediction.picture, prediction.heatmap)))
-
-    @routes.get("/health")
-    def health() -> ResponseReturnValue:
-        return jsonify(status="ok", device=predictor.device, model=model)
 
     return routes
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import requests
 
@@ -77,13 +78,26 @@ def test_it_listens_on_loopback_only_and_sends_no_banner(toy_bundle: Path) -> No
         assert addresses in ([f"0100007F:{port:04X}"], [])
 
 
+def test_health_tells_how_decoders_are_kept_in(toy_bundle: Path) -> None:
+    port = free_port()
+    with serving(toy_bundle, port) as process:
+        decoder = requests.get(f"http://127.0.0.1:{port}/health", timeout=5).json()["decoder"]
+        (child,) = psutil.Process(process.pid).children()
+        assert "edge_app.imaging.sandbox.program" in " ".join(child.cmdline())
+    assert decoder["isolation"] == ("partial" if decoder["missing"] else "full")
+    assert any("700 MiB of memory" in each for each in decoder["in_force"])
+
+
 def test_terminate_ends_it_in_order(toy_bundle: Path) -> None:
     with serving(toy_bundle, free_port()) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the limits of a process from /proc")
+@pytest.mark.skipif(
+    not Path("/proc").exists() or os.geteuid() != 0,
+    reason="reads the limits of a process that hides them from all but the system's owner from /proc",
+)
 def test_crash_would_write_no_core_file(toy_bundle: Path) -> None:
     with serving(toy_bundle, free_port()) as process:
         limits = Path(f"/proc/{process.pid}/limits").read_text()

@@ -1,0 +1,274 @@
+"""Decoders in a process of their own: bytes in through a pipe; size, pixels and header facts out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.alarm import Alarm
+from edge_app.errors import (
+    DecoderError,
+    ImageError,
+    ImageTooLarge,
+    InvalidImage,
+    MissingImage,
+    UnsupportedImage,
+)
+from edge_app.imaging.facts import header_from
+from edge_app.imaging.images import MAX_PIXELS
+from edge_app.imaging.picture import DicomHeader, Picture
+from edge_app.imaging.sandbox import wire
+from edge_app.imaging.sandbox.job import Job
+from edge_app.imaging.sandbox.program import MEMORY_BYTES
+
+LIMIT_S = 10.0
+START_LIMIT_S = 30.0
+# The program lies in no folder that an isolated Python would look in, so the app's own path goes along.
+PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from edge_app.imaging.sandbox.program import main; main(float(sys.argv[1]))"
+)
+_REFUSALS = {each.code: each for each in (InvalidImage, UnsupportedImage, ImageTooLarge, MissingImage)}
+_MAX_MESSAGE_CHARACTERS = 500
+_PIPE_BYTES = 1024 * 1024
+_TOO_SLOW = (
+    "Reading the picture took longer than {limit_s:g} seconds, so it was given up. "
+    "Copy or export it again from the X-ray system and send that file."
+)
+_BROKE_DOWN = (
+    "The picture broke the program that reads pictures, so nothing in it was judged. "
+    "Copy or export it again from the X-ray system and send that file."
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ChildDecoder:
+    """Decodes one picture at a time in a warm process that may do nothing else.
+
+    When a file takes too long or breaks the process, that process is ended, a new one started, and the
+    file is refused. Call it as any `Decoder`.
+
+    Args:
+        max_pixels: The largest height times width that is decoded.
+        limit_s: The longest that one file may take.
+        program: What the process runs, as Python code; its arguments are `limit_s` and the import path.
+
+    Raises:
+        DecoderError: the process cannot be started.
+    """
+
+    def __init__(
+        self, max_pixels: int = MAX_PIXELS, limit_s: float = LIMIT_S, program: str = PROGRAM
+    ) -> None:
+        self._max_pixels = max_pixels
+        self._limit_s = limit_s
+        self._program = program
+        self._turn = threading.Lock()
+        self._watch = threading.Lock()
+        self._is_watched = self._is_late = self._is_closed = False
+        self._alarm = Alarm(self._give_up)
+        self._start()
+
+    def __call__(self, data: bytes) -> Picture:
+        """Decode a file.
+
+        Args:
+            data: The file's bytes.
+
+        Returns:
+            The picture as a viewer would display it.
+
+        Raises:
+            ImageError: the bytes give no picture that can be judged; the message says why.
+            DecoderError: the process that reads pictures cannot be started again.
+        """
+        with self._turn:
+            self._await_ready()
+            try:
+                with self._time_limit(self._limit_s):
+                    return self._ask(data)
+            except (EOFError, OSError, _Nonsense) as error:
+                message = _TOO_SLOW if self._is_late else _BROKE_DOWN
+                self._restart()
+                raise InvalidImage(message.format(limit_s=self._limit_s)) from error
+
+    @property
+    def isolation(self) -> wire.Isolation:
+        """What keeps the process in; waits until it has started."""
+        with self._turn:
+            self._await_ready()
+            return self._isolation
+
+    @property
+    def process_id(self) -> int:
+        """The process that decodes now."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the process, and refuse the file that it works on, if any."""
+        self._is_closed = True
+        self._process.kill()
+        with self._turn:
+            self._end()
+
+    def _ask(self, data: bytes) -> Picture:
+        wire.write_all(self._requests, wire.REQUEST.pack(len(data), self._max_pixels))
+        wire.write_all(self._requests, data)
+        reply, untrusted_facts = self._read_reply()
+        if reply.kind == wire.REFUSAL:
+            raise _refusal(untrusted_facts)
+        if reply.kind != wire.PICTURE:
+            raise _Nonsense
+        header = None if untrusted_facts is None else _header(untrusted_facts)
+        return Picture(self._read_pixels(reply.height, reply.width), header)
+
+    def _read_reply(self) -> tuple[wire.Reply, Any]:
+        """Read the head of an answer and its facts, which nothing may be believed of."""
+        reply = wire.Reply(*wire.REPLY.unpack(wire.read_bytes(self._replies, wire.REPLY.size)))
+        if reply.facts_bytes > wire.MAX_FACTS_BYTES:
+            raise _Nonsense
+        untrusted_text = wire.read_bytes(self._replies, reply.facts_bytes)
+        try:
+            return reply, json.loads(untrusted_text)
+        except (ValueError, RecursionError) as error:
+            raise _Nonsense from error
+
+    def _read_pixels(self, untrusted_height: int, untrusted_width: int) -> NDArray[np.uint8]:
+        """Read pixels, once their number is known to be allowed; any grey level is."""
+        if not 0 < untrusted_height * untrusted_width <= self._max_pixels:
+            raise _Nonsense
+        pixels = np.empty((untrusted_height, untrusted_width), np.uint8)
+        wire.read_exactly(self._replies, pixels.data.cast("B"))
+        return pixels
+
+    def _start(self) -> None:
+        self._is_late = False
+        self._is_ready = False
+        try:
+            self._process = _spawn(self._program, self._limit_s)
+        except OSError as error:
+            raise DecoderError(f"The process that reads pictures cannot be started: {error}.") from error
+        self._requests, self._replies = _pipes(self._process)
+        self._job = _job(self._process)
+
+    def _await_ready(self) -> None:
+        if self._is_ready and self._process.poll() is None:
+            return
+        if self._is_ready:  # it was ended between two pictures, as by a system short of memory
+            self._restart()
+        try:
+            with self._time_limit(START_LIMIT_S):
+                reply, told = self._read_reply()
+        except (EOFError, OSError, _Nonsense) as error:
+            self._restart()
+            raise DecoderError(
+                "The process that reads pictures did not start. Install the app again."
+            ) from error
+        self._isolation = _isolation(told)
+        self._is_ready = reply.kind == wire.READY
+
+    def _restart(self) -> None:
+        if self._is_closed:
+            raise DecoderError("The app is being closed. Send the picture again when it runs.")
+        logger.warning("The process that reads pictures was ended and started again.")
+        self._end()
+        self._start()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._requests.close()
+        self._replies.close()
+        if self._job is not None:
+            self._job.close()
+
+    @contextmanager
+    def _time_limit(self, seconds: float) -> Iterator[None]:
+        """End the process when what is within takes too long."""
+        self._is_watched = True
+        self._alarm.set(time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            with self._watch:
+                self._is_watched = False
+            self._alarm.set(None)
+
+    def _give_up(self) -> None:
+        with self._watch:  # so that an alarm that comes too late does not end the work on the next file
+            if self._is_watched:
+                self._is_late = True
+                self._process.kill()
+
+
+class _Nonsense(Exception):
+    """The process answered something that no honest one would."""
+
+
+def _spawn(program: str, limit_s: float) -> subprocess.Popen[bytes]:
+    """Start the process, with nothing of this one's environment but what Windows cannot start without."""
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    # In a virtual environment on Windows, the executable would start another one, which a job forbids.
+    python = getattr(sys, "_base_executable", sys.executable) if sys.platform == "win32" else sys.executable
+    folders = [str(Path(__file__).parents[2]), *(str(Path(each).absolute()) for each in sys.path)]
+    return subprocess.Popen(
+        [python, "-I", "-B", "-c", program, str(limit_s), *folders],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise DecoderError("The process that reads pictures has no pipes.")
+    if sys.platform == "linux":
+        import fcntl
+
+        for pipe in (process.stdin, process.stdout):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # a picture takes fewer turns
+    return process.stdin, process.stdout
+
+
+def _job(process: subprocess.Popen[bytes]) -> Job | None:
+    if sys.platform != "win32":
+        return None
+    return Job(int(process._handle), MEMORY_BYTES)
+
+
+def _isolation(levels: list[list[str]]) -> wire.Isolation:
+    return wire.Isolation(
+        in_force=tuple(f"{subject}: {effect}" for subject, effect, _ in levels if effect),
+        missing=tuple(f"{subject}: {obstacle}" for subject, _, obstacle in levels if obstacle),
+    )
+
+
+def _refusal(untrusted: Any) -> ImageError:
+    """Make an error of one that the process tells; its message is shown as text, never as markup."""
+    match untrusted:
+        case [str(code), str(message)] if code in _REFUSALS and len(message) <= _MAX_MESSAGE_CHARACTERS:
+            return _REFUSALS[code](message)
+    raise _Nonsense
+
+
+def _header(untrusted: Any) -> DicomHeader:
+    try:
+        return header_from(untrusted)
+    except (TypeError, ValueError, KeyError) as error:
+        raise _Nonsense from error

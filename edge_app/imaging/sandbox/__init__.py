@@ -1,0 +1,1 @@
+"""What the process that decodes pictures gives up before it sees one."""
