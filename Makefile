@@ -51,8 +51,8 @@ format: $(DEV_READY) ## rewrite the code in the house format
 lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files; newest versions: python -m tools.lock --upgrade
 	$(DEV) -m tools.lock
 
-screenshot: $(DEV_READY) ## draw an X-ray, judge it on the page, save the picture for the README
-	$(DEV) -m tools.screenshot docs/page.png
+screenshot: $(DEV_READY) ## show drawn X-rays on the page, save the pictures of the documents
+	$(DEV) -m tools.screenshot docs
 
 clean: ## remove every environment and cache
 	rm -rf .venv .venv-edge .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,10 +1,14 @@
-"""Take the README's picture: `python -m tools.screenshot OUT.png` judges a drawn X-ray on the page."""
+"""Take the pictures of the documents: `python -m tools.screenshot docs` shows drawn X-rays on the page."""
 
 from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
@@ -15,27 +19,95 @@ from export.proof.drawn import draw_xray
 from tools.browser import find_chromium, open_page
 
 PORT = 5079
+SMALL_MONITOR = (1024, 600)
+PHONE = (390, 844)
+
+
+def drawn(*numbers: int) -> list[dict[str, object]]:
+    """Draw X-rays, as files that a browser is given; every other one is fractured."""
+    return [
+        {
+            "name": f"drawn-{number}.png",
+            "mimeType": "image/png",
+            "buffer": encode_png(draw_xray(number, fractured=number % 2 == 0)),
+        }
+        for number in numbers
+    ]
+
+
+BROKEN = {
+    "name": "broken.png",
+    "mimeType": "image/png",
+    "buffer": encode_png(draw_xray(1, fractured=False))[:999],
+}
+
+
+def show_one(page: Page, number: int) -> None:
+    """Bring in one X-ray and wait until it is seen."""
+    page.set_input_files("#file", drawn(number))
+    page.wait_for_selector("#viewer:not([hidden])")
+
+
+def show_beside(page: Page) -> None:
+    """Show an X-ray beside its heat map."""
+    show_one(page, 2)
+    page.keyboard.press("s")
+
+
+def show_broken(page: Page) -> None:
+    """Bring in a broken file."""
+    page.set_input_files("#file", [BROKEN])
+    page.wait_for_selector("#problem:not([hidden])")
+
+
+def show_table(page: Page) -> None:
+    """Bring in many X-rays, one of them broken."""
+    page.set_input_files("#file", [*drawn(*range(1, 12)), BROKEN])
+    page.locator("#stop").wait_for(state="hidden")
+
+
+def show_keys(page: Page) -> None:
+    """Open the help sheet."""
+    show_one(page, 2)
+    page.keyboard.press("?")
+
+
+def show_nothing(page: Page) -> None:
+    """Leave the page as it opens."""
+    page.wait_for_selector("#intake")
+
+
+SHOTS: dict[str, tuple[str, tuple[int, int], Callable[[Page], None]]] = {
+    "page": ("/", (1280, 800), partial(show_one, number=2)),
+    "page-empty": ("/", SMALL_MONITOR, show_nothing),
+    "page-normal": ("/", SMALL_MONITOR, partial(show_one, number=1)),
+    "page-beside": ("/", SMALL_MONITOR, show_beside),
+    "page-broken": ("/", SMALL_MONITOR, show_broken),
+    "page-table": ("/", SMALL_MONITOR, show_table),
+    "page-keys": ("/", SMALL_MONITOR, show_keys),
+    "page-phone": ("/", PHONE, partial(show_one, number=2)),
+    "page-arabic": ("/?lang=ar", SMALL_MONITOR, partial(show_one, number=2)),
+    "page-hindi": ("/?lang=hi", SMALL_MONITOR, partial(show_one, number=2)),
+    "page-about": ("/about", SMALL_MONITOR, lambda page: page.wait_for_selector("h1")),
+}
 
 
 def main() -> int:
-    """Serve the default model, show it a drawn X-ray, and save what the page shows."""
+    """Serve the default model, bring the page into each state, and save what it shows."""
     if find_chromium() is None:
         sys.stderr.write("Chromium was not found. On Debian or Ubuntu: apt install chromium\n")
         return 1
+    folder, *names = sys.argv[1:]
     settings = Settings(port=PORT)
     app = create_app(settings, Predictor(settings.bundle_dir, device="cpu"))
     server = make_server(app, settings)
     threading.Thread(target=server.run, daemon=True).start()
-    drawn = {
-        "name": "drawn.png",
-        "mimeType": "image/png",
-        "buffer": encode_png(draw_xray(2, fractured=True)),
-    }
-    with open_page(f"http://localhost:{PORT}/") as page:
-        page.set_input_files("#file", drawn)
-        page.wait_for_selector("#result:not([hidden])")
-        page.wait_for_function("[...document.images].every((image) => image.complete)")
-        page.screenshot(path=Path(sys.argv[1]), full_page=True)
+    for name in names or SHOTS:
+        address, (width, height), act = SHOTS[name]
+        with open_page(f"http://localhost:{PORT}{address}", width, height) as page:
+            act(page)
+            page.wait_for_timeout(400)  # the canvas is painted in the next frame
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=name == "page-phone")
     return 0
 
 

@@ -55,7 +55,7 @@ def create_app(
     protect(app)
     speak_languages(app)
     error_handlers.register(app)
-    app.register_blueprint(page.blueprint(settings, predictor.manifest))
+    app.register_blueprint(page.blueprint(settings, predictor))
     app.register_blueprint(status.blueprint(predictor, isolation))
     app.register_blueprint(api.blueprint(settings, predictor, store))
     return app

@@ -81,6 +81,16 @@ class ResultStore:
             raise ResultExpired("This result is no longer held in memory. Send the X-ray again.")
         return entry.prediction
 
+    def forget(self, key: str) -> None:
+        """Drop a held prediction before its time; one that is not held is no error.
+
+        Args:
+            key: The id that `put` returned.
+        """
+        with self._lock:
+            self._entries.pop(key, None)
+            self._forget()
+
     def _forget(self) -> None:
         """Drop what is too old or too much, and set the alarm for what is left."""
         now = self._clock()

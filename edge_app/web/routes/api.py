@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 from flask import Blueprint, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -37,13 +38,15 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         started_s = time.perf_counter()
         prediction = predictor.predict(_uploaded(settings.max_upload_bytes))
         key = store.put(prediction)
-        heatmap = url_for("api.heatmap", key=key) if prediction.has_evidence else None
+        shows = prediction.has_evidence
         return jsonify(
+            id=key,
             prediction=prediction.prediction,
             confidence=prediction.confidence,
             probability=prediction.probability,
             threshold=prediction.threshold,
-            heatmap=heatmap,
+            heatmap=url_for("api.heatmap", key=key) if shows else None,
+            heatmap_grey=url_for("api.heatmap_grey", key=key) if shows else None,
             picture=url_for("api.picture", key=key),
             notice=NOTICE,
             model=model,
@@ -59,6 +62,15 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
     def heatmap(key: str) -> ResponseReturnValue:
         prediction = store.get(key)
         return _png(encode_png(overlay(prediction.picture, prediction.heatmap)))
+
+    @routes.get("/results/<key>/heatmap-grey.png")
+    def heatmap_grey(key: str) -> ResponseReturnValue:
+        return _png(encode_png(np.round(255 * store.get(key).heatmap).astype(np.uint8)))
+
+    @routes.delete("/results/<key>")
+    def forget(key: str) -> ResponseReturnValue:
+        store.forget(key)
+        return "", 204
 
     return routes
 

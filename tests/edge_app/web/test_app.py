@@ -71,6 +71,22 @@ def test_pictures_of_a_result_are_the_upload_and_its_overlay(
     np.testing.assert_array_equal(pixels(heatmap), overlay(prediction.picture, prediction.heatmap))
 
 
+def test_grey_heat_map_is_the_heat_map_alone(
+    client: FlaskClient, toy_predictor: Predictor, drawn_png: bytes
+) -> None:
+    heatmap = toy_predictor.predict(drawn_png).heatmap
+    grey = pixels(client.get(post(client, drawn_png).json["heatmap_grey"]))
+    assert grey.shape == heatmap.shape
+    np.testing.assert_allclose(grey / 255, heatmap, atol=0.5 / 255)
+
+
+def test_result_is_forgotten_on_demand(client: FlaskClient, white_png: bytes) -> None:
+    answer = post(client, white_png).json
+    assert client.delete(f"/results/{answer['id']}").status_code == 204
+    assert client.get(answer["picture"]).status_code == 404
+    assert client.delete(f"/results/{answer['id']}").status_code == 204
+
+
 def test_health_tells_device_and_model(client: FlaskClient) -> None:
     answer = client.get("/health").json
     assert answer["status"] == "ok"
@@ -81,7 +97,7 @@ def test_health_tells_device_and_model(client: FlaskClient) -> None:
 def test_page_names_the_model_and_says_what_it_is_not(client: FlaskClient) -> None:
     page = client.get("/").text
     assert "Assistive tool, not a diagnosis" in page
-    assert "Model toy 1, made on 2026-01-01" in page
+    assert "<bdi>toy 1</bdi>" in page
     assert "Nothing is stored on this computer" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 

@@ -66,7 +66,7 @@ def test_link_from_another_site_opens_the_page_but_not_a_result(
     assert client.get(picture, headers=foreign).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/static/page.js", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/health", "/static/js/page.js", "/nowhere"])
 def test_every_response_is_strict_and_uncached(client: FlaskClient, path: str) -> None:
     with client.get(path) as response:
         headers = response.headers

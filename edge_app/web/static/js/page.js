@@ -1,0 +1,169 @@
+// The page: what is brought in, sent, shown, cleared. Its parts know nothing of each other.
+
+import { fillAnswer, problemSentence, summary } from "./answer.js";
+import { fillHistory, thumbnailOf } from "./history.js";
+import { listenToChoosers, takeFiles } from "./intake.js";
+import { listenToKeys } from "./keys.js";
+import { addressIn } from "./language.js";
+import { Sender } from "./sender.js";
+import { Picture, Sitting } from "./sitting.js";
+import { csvOf, fillTable, save } from "./table.js";
+import { Viewer } from "./viewer.js";
+import { number, word } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const sitting = new Sitting();
+const sender = new Sender(Number(byId("main").dataset.maxBytes));
+let viewer;
+let seen = null; // the picture whose answer the viewer shows
+let keysAreOn = true;
+let lastUse = Date.now();
+
+const say = (text) => { byId("status").textContent = text; };
+
+function take(files, leftOut) {
+  const told = leftOut ? word("left-out", { count: number(leftOut) }) : "";
+  if (!files.length) return say(told ? `${word("nothing-found")} ${told}` : word("no-file"));
+  const known = files.length === 1 && sitting.find(files[0]);
+  say(told);
+  if (known) return sitting.show(known);
+  const { pictures } = sitting.add(files.map((file) => new Picture(file)));
+  sender.add(pictures);
+}
+
+// Everything that stands in the page follows from the sitting.
+function render() {
+  const { entry, picture } = sitting;
+  byId("intake").classList.toggle("is-slim", entry !== null);
+  byId("connection").hidden = !sender.isLost;
+  byId("work").hidden = !picture;
+  byId("table").hidden = !entry || Boolean(picture);
+  if (entry && !picture) fillTable(entry.pictures, (each) => sitting.show(entry, each));
+  fillHistory(sitting, { show: (each) => sitting.show(each), clear: forget });
+  if (picture) renderPicture(entry, picture);
+  else leave();
+}
+
+function renderPicture(entry, picture) {
+  byId("back").hidden = entry.pictures.length === 1;
+  byId("file-name").textContent = picture.name;
+  byId("waiting").hidden = !picture.isOpen;
+  byId("waiting").lastElementChild.textContent = word(picture.state === "waiting" ? "waiting" : "looking");
+  byId("problem").hidden = !picture.problem && picture.state !== "stopped";
+  byId("problem-message").textContent = picture.problem ? problemSentence(picture.problem) : word("stopped");
+  byId("judged").hidden = !picture.answer;
+  if (!picture.answer) leave();
+  if (picture.isOpen || seen === picture) return;
+  if (picture.answer) fillAnswer(picture.answer);
+  seen = picture;
+  say(summary(picture));
+  byId("answer").focus({ preventScroll: true });
+  if (picture.answer) look(picture);
+}
+
+function leave() {
+  seen = null;
+  viewer.close();
+}
+
+// Fetch the pictures of an answer and show them; the app may have forgotten them, then it is asked again.
+async function look(picture) {
+  const { answer } = picture;
+  try {
+    const bitmaps = await Promise.all([bitmap(answer.picture), answer.heatmap && bitmap(answer.heatmap_grey)]);
+    if (seen !== picture || picture.answer !== answer) return;
+    picture.thumbnail = thumbnailOf(bitmaps[0]);
+    viewer.open(...bitmaps, picture.name);
+    for (const [id, withHeat] of [["print-xray", false], ["print-heat", true]]) viewer.paintForPaper(byId(id), withHeat);
+    fillHistory(sitting, { show: (each) => sitting.show(each), clear: forget });
+  } catch {
+    if (seen === picture) sender.add([picture]);
+  }
+}
+
+async function bitmap(address) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(response.status);
+  return createImageBitmap(await response.blob());
+}
+
+// Forget an entry, here and in the app's memory.
+function forget(entry) {
+  sender.stop(entry.pictures);
+  for (const { answer } of entry.pictures) if (answer) fetch(`results/${answer.id}`, { method: "DELETE" }).catch(() => {});
+  sitting.remove(entry);
+}
+
+function forgetAll(told) {
+  for (const entry of [...sitting.entries]) forget(entry);
+  say(told);
+}
+
+function forgetWhenIdle() {
+  const minutes = Number(byId("main").dataset.minutes);
+  if (!sitting.entries.length || Date.now() - lastUse < 60000 * minutes) return;
+  forgetAll(word("forgotten", { minutes: number(minutes) }));
+}
+
+function act(action) {
+  if (action === "keys") return byId("help").showModal();
+  if (!byId("viewer").hidden) viewer.act(action);
+}
+
+// Listen to the elements of a page that was just made, or made anew in another language.
+function listen() {
+  viewer = new Viewer(byId("viewer"));
+  listenToChoosers(take);
+  const clicks = {
+    back: () => sitting.show(sitting.entry),
+    print: () => window.print(),
+    stop: () => sender.stop(sitting.entry.pictures),
+    csv: () => save(`\ufeff${csvOf(sitting.entry.pictures)}`, "fracture-edge.csv", "text/csv"),
+    clear: () => forgetAll(word("cleared")),
+  };
+  for (const [id, click] of Object.entries(clicks)) byId(id).addEventListener("click", click);
+  byId("intake").addEventListener("submit", (event) => event.preventDefault());
+  byId("viewer").querySelector('[data-action="keys"]').addEventListener("click", () => act("keys"));
+  byId("keys-on").checked = keysAreOn;
+  byId("keys-on").addEventListener("change", ({ target }) => { keysAreOn = target.checked; });
+  byId("language").addEventListener("change", ({ target }) => speak(target.value));
+}
+
+// The same page in another language: everything that was brought in stays.
+async function speak(language) {
+  const address = addressIn(language);
+  const response = await fetch(address).catch(() => null);
+  if (!response?.ok) return say(word("error-unreachable"));
+  const next = new DOMParser().parseFromString(await response.text(), "text/html");
+  history.replaceState(null, "", address);
+  Object.assign(document.documentElement, { lang: next.documentElement.lang, dir: next.documentElement.dir });
+  document.body.replaceWith(document.adoptNode(next.body));
+  seen = null;
+  listen();
+  render();
+  byId("language").focus();
+}
+
+takeFiles(take);
+listenToKeys({
+  isOn: () => keysAreOn && !byId("help").open,
+  act,
+  peek: (isHeld) => viewer.peek(isHeld),
+  preset: (n) => viewer.usePresetNumber(n),
+});
+listen();
+sitting.addEventListener("change", render);
+sender.addEventListener("change", () => {
+  lastUse = Date.now();
+  render();
+});
+sender.addEventListener("again", () => say(word("again")));
+for (const use of ["pointerdown", "keydown", "wheel", "drop", "change"]) {
+  document.addEventListener(use, () => { lastUse = Date.now(); }, { capture: true, passive: true });
+}
+window.addEventListener("beforeunload", (event) => {
+  if (sitting.pictures.some(({ isOpen }) => isOpen)) event.preventDefault();
+});
+// By the clock, not by a timer: a sleeping PC stops timers.
+setInterval(forgetWhenIdle, 1000);
+document.addEventListener("visibilitychange", forgetWhenIdle);

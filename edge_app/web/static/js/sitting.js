@@ -1,0 +1,60 @@
+// What was brought in during this sitting: in this page's memory only.
+
+export class Picture {
+  state = "waiting"; // waiting, looking, done, failed or stopped
+  answer = null;
+  problem = null; // { code, kind, message }
+  thumbnail = null; // a small canvas
+
+  constructor(file) {
+    this.file = file;
+    this.name = file.name;
+  }
+
+  get isOpen() {
+    return this.state === "waiting" || this.state === "looking";
+  }
+
+  isSameFile({ name, size, lastModified }) {
+    const mine = this.file;
+    return mine.name === name && mine.size === size && mine.lastModified === lastModified;
+  }
+}
+
+// An entry is what was brought in at once: one picture, or a table of several.
+export class Sitting extends EventTarget {
+  entries = [];
+  entry = null; // the one that is shown
+  picture = null; // the one of its pictures that is shown; none where the table is
+
+  add(pictures) {
+    const entry = { pictures };
+    this.entries.unshift(entry);
+    this.show(entry);
+    return entry;
+  }
+
+  // The entry of a file that was brought in already: a double click must not judge it twice.
+  find(file) {
+    return this.entries.find(({ pictures }) => pictures.length === 1 && pictures[0].isSameFile(file));
+  }
+
+  show(entry, picture = entry?.pictures.length === 1 ? entry.pictures[0] : null) {
+    Object.assign(this, { entry, picture });
+    this.changed();
+  }
+
+  remove(entry) {
+    this.entries = this.entries.filter((each) => each !== entry);
+    if (this.entry === entry) this.show(this.entries[0] ?? null);
+    this.changed();
+  }
+
+  get pictures() {
+    return this.entries.flatMap(({ pictures }) => pictures);
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
