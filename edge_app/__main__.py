@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after an orderly end, 2 when the app must not or cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # its lesser lines name the addresses of results
     signal.signal(signal.SIGTERM, _interrupt)
     secrecy.forbid_core_dumps()
+    secrecy.keep_out_of_swap()
     heap.share_one_heap()
     try:
         return _serve(arguments)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from edge_app import heap
 from edge_app.alarm import Alarm
 from edge_app.errors import ResultExpired
 from edge_app.predictor import Prediction
@@ -106,3 +107,4 @@ class ResultStore:
     def _expire(self) -> None:
         with self._lock:
             self._forget()
+        heap.give_back()  # the system clears the memory before anyone else gets it

@@ -138,6 +138,7 @@ def _restrict_files() -> _Level:
 def _limit_resources() -> _Level:
     subject = "limits"
     secrecy.forbid_core_dumps()
+    secrecy.keep_out_of_swap()
     if sys.platform == "win32":
         return _Level(subject, "set by the app's job object")
     import resource
