@@ -62,13 +62,17 @@ def _serve(arguments: Sequence[str] | None) -> int:
 
 def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) -> None:
     logger.info(
-        "Fracture Edge is ready at http://localhost:%d (model %s %s, %s, device %s). Stop it with Ctrl-C.",
-        settings.port,
+        "Fracture Edge is ready at %s (model %s %s, %s, device %s). Stop it with Ctrl-C.",
+        settings.address,
         predictor.manifest.name,
         predictor.manifest.version,
         predictor.variant,
         predictor.device,
     )
+    if settings.password_file is not None and settings.certificate is None:
+        logger.warning(
+            "Without --certificate, X-rays and the password cross the network for anyone on it to read."
+        )
     for missing in isolation.missing:
         logger.warning("Pictures are decoded with less isolation than Linux gives at best. %s.", missing)
 

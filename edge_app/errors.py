@@ -13,6 +13,8 @@ EdgeError
 ├── ModelError               the model gave no usable answer
 ├── ResultExpired            a result that is no longer held
 ├── RequestRefused           a caller that may not call
+├── PasswordRefused          a caller without the password, where one is asked for
+├── TooManyGuesses           a caller who guesses at the password
 ├── Busy                     more work at once than this computer can take
 ├── DataError                training data that fits no known layout or cannot be split
 ├── WeightsError             pretrained weights that are missing or not the expected ones
@@ -104,19 +106,37 @@ class RequestRefused(EdgeError):
     code = "request_refused"
 
 
-class Busy(EdgeError):
-    """More is asked at once than this computer can take; the same request may pass later.
+class PasswordRefused(EdgeError):
+    """The request brings no password, or a wrong one, where one is asked for."""
+
+    code = "password_refused"
+
+
+class TryLater(EdgeError):
+    """The same request may pass later.
 
     Args:
         message: What the reader can do.
         retry_after_s: When to try again, in seconds.
     """
 
-    code = "busy"
+    code = "try_later"
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooManyGuesses(TryLater):
+    """Too many wrong passwords came from one address."""
+
+    code = "too_many_guesses"
+
+
+class Busy(TryLater):
+    """More is asked at once than this computer can take."""
+
+    code = "busy"
 
 
 class DataError(EdgeError):

@@ -13,6 +13,7 @@ from edge_app.imaging.images import MAX_PIXELS
 MIB = 1024 * 1024
 DEVICES = ("auto", "cpu", "cuda")
 LOOPBACK = "127.0.0.1"
+OWN_HOSTNAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_BUNDLE_DIR = Path(__file__).resolve().parent.parent / "models" / "default"
 
 
@@ -23,6 +24,10 @@ class Settings:
     `threads` is the number of CPU threads for the model; 0 takes one for each core. Results are
     forgotten after `result_minutes`, or earlier when all of them exceed `results_bytes`. With a
     `trusted_key`, an Ed25519 public key in PEM form, only a bundle signed with it is used.
+
+    A `host` beyond this computer needs a `password_file`, written by `python -m edge_app.password`. With a
+    `certificate` and its `certificate_key`, both in PEM form, pages are served through TLS. Browsers may
+    open the page under the names of `names` besides the host's and this computer's own.
     """
 
     host: str = LOOPBACK
@@ -35,19 +40,37 @@ class Settings:
     results_bytes: int = 64 * MIB
     result_minutes: float = 15.0
     trusted_key: Path | None = None
+    password_file: Path | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.host != LOOPBACK:
+        if self.host != LOOPBACK and self.password_file is None:
             raise SettingsError(
                 f"--host {self.host} would let other computers in, and nothing would ask them who they "
-                f"are. Expected {LOOPBACK} or localhost."
+                f"are. Expected {LOOPBACK} or localhost, or a --password-file as well."
             )
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise SettingsError("--certificate and --certificate-key belong together: give both or none.")
         if not 1 <= self.port <= 65535:
             raise SettingsError(f"--port {self.port}: expected a number from 1 to 65535.")
         if self.device not in DEVICES:
             raise SettingsError(f"--device {self.device}: expected one of {', '.join(DEVICES)}.")
         if not 0 <= self.threads <= 256:
             raise SettingsError(f"--threads {self.threads}: expected a number from 0 to 256.")
+
+    @property
+    def hostnames(self) -> frozenset[str]:
+        """The exact names under which browsers may open the page, in lower case."""
+        return OWN_HOSTNAMES | {self.host.lower()} | {name.lower() for name in self.names}
+
+    @property
+    def address(self) -> str:
+        """Where the page is opened on this computer."""
+        scheme = "http" if self.certificate is None else "https"
+        host = "localhost" if self.host in (LOOPBACK, "0.0.0.0", "::") else self.host  # noqa: S104
+        return f"{scheme}://{host}:{self.port}"
 
 
 def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
@@ -65,9 +88,24 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     parser = _parser("edge_app", "Serve the Fracture Edge page on this computer. Uploads stay in memory.")
     parser.add_argument("--host", default=Settings.host, help="address to listen on")
     parser.add_argument("--port", type=int, default=Settings.port, help="port to listen on")
+    beyond = parser.add_argument_group("listening beyond this computer")
+    beyond.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="written by python -m edge_app.password"
+    )
+    beyond.add_argument("--certificate", type=Path, metavar="PEM", help="serve through TLS with it")
+    beyond.add_argument("--certificate-key", type=Path, metavar="PEM")
+    beyond.add_argument(
+        "--name",
+        dest="names",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which other computers open the page; may be given several times",
+    )
     options = vars(parser.parse_args(arguments))
     if options["host"] == "localhost":
         options["host"] = LOOPBACK
+    options["names"] = tuple(options["names"])
     return Settings(**options)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from edge_app.errors import Busy, EdgeError, RequestRefused
+from edge_app.errors import Busy, EdgeError, PasswordRefused, RequestRefused, TooManyGuesses
+from edge_app.web.password import PasswordFile
 from edge_app.web.security import Caller, check_caller
 
 RETRY_AFTER_S = 5
+OPEN_PATHS = ("/health", "/ready")  # for watchdogs; they tell nothing of a patient
 _TOO_MUCH_AT_ONCE = "Many pictures are arriving at once. Wait some seconds and send this one again."
 
 
@@ -52,25 +54,37 @@ class Admission:
     """Judges a request by its headers.
 
     Args:
+        hostnames: The exact names under which the app may be called.
         max_open_bytes: The most that all open bodies may hold together.
+        password: What checks passwords, where they are asked for.
     """
 
-    def __init__(self, max_open_bytes: int) -> None:
+    def __init__(
+        self, hostnames: frozenset[str], max_open_bytes: int, password: PasswordFile | None = None
+    ) -> None:
         self.bodies = OpenBodies(max_open_bytes)
+        self._hostnames = hostnames
+        self._password = password
 
-    def refusal(self, caller: Caller, content_bytes: int) -> EdgeError | None:
+    def refusal(
+        self, caller: Caller, content_bytes: int, authorization: str | None, address: str
+    ) -> EdgeError | None:
         """Tell why a request must not send its body, if so.
 
         Args:
             caller: Who asks for what.
             content_bytes: The announced size of the body.
+            authorization: The value of its `Authorization` header.
+            address: The network address that it comes from.
 
         Returns:
             The reason, or None.
         """
         try:
-            check_caller(caller)
-        except RequestRefused as refused:
+            check_caller(caller, self._hostnames)
+            if self._password is not None and caller.path not in OPEN_PATHS:
+                self._password.check(authorization, address)
+        except (RequestRefused, PasswordRefused, TooManyGuesses) as refused:
             return refused
         return None if self.bodies.has_room_for(content_bytes) else too_much_at_once()
 

@@ -52,7 +52,7 @@ def create_app(
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
-    protect(app)
+    protect(app, settings.hostnames)
     speak_languages(app)
     error_handlers.register(app)
     app.register_blueprint(page.blueprint(settings, predictor))

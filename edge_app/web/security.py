@@ -9,8 +9,6 @@ from flask import Flask, Request, Response, request
 
 from edge_app.errors import RequestRefused
 
-# Exact names: a foreign page whose domain name was re-bound to this computer sends its own.
-ALLOWED_HOSTNAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPEN_TO_LINKS = ("/", "/static/")
 STRICT_HEADERS = {
     "Content-Security-Policy": (
@@ -21,7 +19,9 @@ STRICT_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Permissions-Policy": (
+        "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=(), display-capture=()"
+    ),
     "Cache-Control": "no-store",
 }
 
@@ -37,18 +37,19 @@ class Caller(NamedTuple):
     fetch_site: str | None
 
 
-def protect(app: Flask) -> None:
+def protect(app: Flask, hostnames: frozenset[str]) -> None:
     """Refuse callers from elsewhere, and send strict headers with every response.
 
     A plain script on this computer sends neither `Origin` nor `Sec-Fetch-Site` and is let in.
 
     Args:
         app: The app.
+        hostnames: The exact names under which it may be called.
     """
 
     @app.before_request
     def refuse_strangers() -> None:
-        check_caller(_caller(request))
+        check_caller(_caller(request), hostnames)
 
     @app.after_request
     def harden(response: Response) -> Response:
@@ -56,18 +57,22 @@ def protect(app: Flask) -> None:
         return response
 
 
-def check_caller(caller: Caller) -> None:
+def check_caller(caller: Caller, hostnames: frozenset[str]) -> None:
     """Let a request pass, or refuse it.
+
+    Names are compared exactly: a foreign page whose domain was re-bound to this computer sends its own.
 
     Args:
         caller: Who asks for what.
+        hostnames: The names under which this app may be called.
 
     Raises:
         RequestRefused: its `Host` is not this computer, or another web page made it.
     """
-    if _hostname(f"//{caller.host}") not in ALLOWED_HOSTNAMES:
+    if _hostname(f"//{caller.host}") not in hostnames:
         raise RequestRefused(
-            "Open this page as http://localhost or http://127.0.0.1; other names are refused."
+            "Open this page as http://localhost or http://127.0.0.1; other names are refused, unless the "
+            "app was started with --name."
         )
     is_foreign = caller.origin is not None and caller.origin != f"{caller.scheme}://{caller.host}"
     if is_foreign or (_is_cross_site(caller) and not _is_open_to_links(caller)):

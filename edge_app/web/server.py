@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +24,7 @@ from waitress.utilities import RequestEntityTooLarge
 from edge_app.errors import TOO_LARGE, EdgeError, ImageTooLarge, SettingsError
 from edge_app.settings import Settings
 from edge_app.web.admission import Admission, caller_of, too_much_at_once
+from edge_app.web.password import PasswordFile
 from edge_app.web.routes.error_handlers import STATUS_OF, headers_of, log_failure
 from edge_app.web.security import STRICT_HEADERS
 
@@ -52,6 +56,9 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
         SettingsError: the address cannot be used, most often because another program listens there.
     """
     body_cap = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES
+    password = None if settings.password_file is None else PasswordFile(settings.password_file)
+    admission = Admission(settings.hostnames, OPEN_BODIES * body_cap, password)
+    channel_class = partial(_Channel, admission, _tls_context(settings))
     try:
         server = create_server(
             app,
@@ -65,16 +72,32 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
             channel_timeout=SILENCE_LIMIT_S,
             cleanup_interval=SILENCE_LIMIT_S // 3,
             ident=None,
+            url_scheme="http" if settings.certificate is None else "https",
             clear_untrusted_proxy_headers=True,
         )
     except OSError as error:
         raise SettingsError(
             f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. Perhaps "
-            f"Fracture Edge runs already: open http://localhost:{settings.port}. "
+            f"Fracture Edge runs already: open {settings.address}. "
             "Otherwise choose another port with --port."
         ) from error
-    server.channel_class = _channel_class(Admission(OPEN_BODIES * body_cap))
+    server.channel_class = channel_class
     return server
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if settings.certificate is None or settings.certificate_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.certificate, settings.certificate_key)
+    except (OSError, ValueError) as error:  # ssl's errors are OSErrors
+        raise SettingsError(
+            f"--certificate {settings.certificate} and its key cannot be used: {error}. Expected two files "
+            "in PEM form that belong together, the key without a passphrase."
+        ) from error
+    return context
 
 
 class _Parser(HTTPRequestParser):
@@ -87,9 +110,10 @@ class _Parser(HTTPRequestParser):
     _discard_bytes = 0
     _held_bytes = 0
 
-    def __init__(self, admission: Admission, adj: Adjustments) -> None:
+    def __init__(self, admission: Admission, address: str, adj: Adjustments) -> None:
         super().__init__(adj)
         self._admission = admission
+        self._address = address
         self.started_s = time.monotonic()
 
     def received(self, data: bytes) -> int:
@@ -123,7 +147,9 @@ class _Parser(HTTPRequestParser):
         is_too_large = isinstance(self.error, RequestEntityTooLarge)
         if self.error is None or is_too_large:
             caller = caller_of(self.command, self.path, self.url_scheme, self.headers)
-            self._refuse(self._admission.refusal(caller, 0 if is_too_large else self.content_length))
+            content_bytes = 0 if is_too_large else self.content_length
+            authorization = self.headers.get("AUTHORIZATION")
+            self._refuse(self._admission.refusal(caller, content_bytes, authorization, self._address))
 
     def _expect_rest(self) -> None:
         if self.content_length <= DISCARD_LIMIT_BYTES:
@@ -170,8 +196,29 @@ def _described(error: Any) -> tuple[str, str, int, str]:
     return code, f"{error.reason}: {error.body}.", error.code, error.reason
 
 
+class _TlsNotReady(Exception):
+    """TLS has received less than a record, so nothing can be read yet."""
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection whose requests ask for admission; through TLS where there is a context for it."""
+
     error_task_class: Callable[..., Any] = _JsonErrorTask
+
+    def __init__(
+        self,
+        admission: Admission,
+        tls: ssl.SSLContext | None,
+        server: BaseWSGIServer,
+        sock: socket.socket,
+        address: tuple[str, int],
+        adj: Adjustments,
+        map: dict[int, object],  # noqa: A002, Waitress names it so
+    ) -> None:
+        if tls is not None:
+            sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self.parser_class = partial(_Parser, admission, address[0])
+        super().__init__(server, sock, address, adj, map=map)
 
     def received(self, data: bytes) -> bool:
         request = self.request
@@ -179,14 +226,23 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.will_close = True
         return bool(super().received(data))
 
+    def recv(self, buffer_size: int) -> bytes:
+        try:
+            return bytes(super().recv(buffer_size))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+            raise _TlsNotReady from error
+
+    def handle_read(self) -> None:
+        with suppress(_TlsNotReady):
+            super().handle_read()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        try:
+            return int(super().send(data, do_close))
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
     def handle_close(self) -> None:
         if self.request is not None:
             self.request.close()
         super().handle_close()
-
-
-def _channel_class(admission: Admission) -> type[_Channel]:
-    """Make the class of channels whose parsers ask one admission."""
-    return type(
-        "_AdmittedChannel", (_Channel,), {"parser_class": staticmethod(partial(_Parser, admission))}
-    )

@@ -36,6 +36,7 @@ def test_measuring_takes_what_is_about_the_model() -> None:
     ("words", "message"),
     [
         (["--host", "0.0.0.0"], "would let other computers in"),
+        (["--certificate", "/c.pem"], "belong together"),
         (["--port", "0"], "1 to 65535"),
         (["--port", "70000"], "1 to 65535"),
         (["--threads", "-1"], "0 to 256"),

@@ -15,8 +15,11 @@ from edge_app.errors import (
     ImageTooLarge,
     InvalidImage,
     MissingImage,
+    PasswordRefused,
     RequestRefused,
     ResultExpired,
+    TooManyGuesses,
+    TryLater,
     UnsupportedImage,
 )
 
@@ -27,6 +30,8 @@ STATUS_OF = {
     ImageTooLarge: 413,
     UnsupportedImage: 415,
     InvalidImage: 422,
+    PasswordRefused: 401,
+    TooManyGuesses: 429,
     Busy: 503,
 }
 
@@ -60,7 +65,11 @@ def register(app: Flask) -> None:
 
 def headers_of(error: object) -> dict[str, str]:
     """Return the headers that belong to an error, such as when to try again."""
-    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, Busy) else {}
+    if isinstance(error, TryLater):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, PasswordRefused):
+        return {"WWW-Authenticate": 'Basic realm="Fracture Edge", charset="UTF-8"'}
+    return {}
 
 
 def log_failure(status: int, method: str, rule: str, error: object) -> None:
