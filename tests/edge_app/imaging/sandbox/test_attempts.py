@@ -83,7 +83,9 @@ def test_no_file_is_made_or_changed(process: ChildDecoder, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/passwd", "/proc/self/environ", f"/proc/{os.getpid()}/mem", __file__]
+    "path",
+    ["/etc/passwd", "/proc/self/environ", f"/proc/{os.getpid()}/mem", __file__],
+    ids=["passwd", "environ", "memory", "sources"],
 )
 def test_no_file_is_read_but_the_programs_own(process: ChildDecoder, path: str) -> None:
     assert attempt(process, f"open({path!r}, 'rb').read(1)") == "PermissionError"
@@ -99,7 +101,7 @@ def test_the_programs_own_files_can_be_read(process: ChildDecoder) -> None:
         "import os; os.fork()",
         "import os; os.execv('/bin/true', ['true'])",
         "import subprocess; subprocess.run(['/bin/true'])",
-        f"import os; os.kill({os.getpid()}, 0)",
+        pytest.param(f"import os; os.kill({os.getpid()}, 0)", id="signal to the parent"),
         "import os; os.kill(os.getpid(), 0)",
         "import os; os.setuid(0)",
         "import os; os.memfd_create('x')",
