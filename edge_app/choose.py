@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 
 from edge_app.errors import BundleError, EdgeError
 from edge_app.model.bundle import Bundle, load_bundle
-from edge_app.model.choice import Choice, Measurement, manifest_hash, processor_name, write_choice
+from edge_app.model.choice import Choice, Measurement, decide, manifest_hash, processor_name, write_choice
 from edge_app.model.golden import CanExplain, golden_tensors, replay
-from edge_app.model.inference import RUNTIME_VERSION, ModelPair
+from edge_app.model.inference import RUNTIME_VERSION, ModelPair, devices_to_try
 from edge_app.model.manifest import FLOAT32
 from edge_app.settings import parse_choose_settings
 
 ROUNDS = 15
-# A busy PC measures less than this by chance, and float32 is what the threshold was chosen with.
-MARGIN = 0.05
 
 logger = logging.getLogger("edge_app.choose")
 
@@ -52,6 +50,7 @@ def choose(
         raise BundleError(
             f"The bundle {bundle_dir} has no golden pictures to measure with. Export it again."
         )
+    preferred = devices_to_try(device)[0]
     models = {FLOAT32: _proven(bundle, device, threads)}
     device = models[FLOAT32].device
     remarks: dict[str, str] = {}
@@ -65,6 +64,7 @@ def choose(
     variant_name, reason = decide(times_ms)
     return Choice(
         manifest_sha256=manifest_hash(bundle_dir),
+        preferred_device=preferred,
         device=device,
         onnxruntime=RUNTIME_VERSION,
         processor=processor_name(),
@@ -103,28 +103,6 @@ def measure(
                 model.explain(tensor)
                 times_s[name].append(clock_s() - started_s)
     return {name: 1000 * median(times) for name, times in times_s.items()}
-
-
-def decide(times_ms: Mapping[str, float]) -> tuple[str, str]:
-    """Take the fastest variant, or float32 when none is faster by the margin.
-
-    Args:
-        times_ms: Times of the variants that reproduce their golden cases; float32 is one of them.
-
-    Returns:
-        The variant, and why in a sentence.
-    """
-    own_ms = times_ms[FLOAT32]
-    fastest = min(times_ms, key=times_ms.__getitem__)
-    if times_ms[fastest] <= (1 - MARGIN) * own_ms:
-        return fastest, (
-            f"{fastest} reproduces its golden cases and took {times_ms[fastest]:.1f} ms, "
-            f"{FLOAT32} {own_ms:.1f} ms."
-        )
-    return FLOAT32, (
-        f"{FLOAT32} took {own_ms:.1f} ms; no other variant that reproduces its golden cases was at least "
-        f"{MARGIN:.0%} faster."
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,24 +10,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.errors import BundleError, DeviceError
+from edge_app.errors import BundleError
 from edge_app.imaging.decode import Decoder, decode
 from edge_app.imaging.images import shrink
 from edge_app.imaging.picture import DicomHeader
 from edge_app.imaging.preprocess import preprocess, to_picture
-from edge_app.model.bundle import Bundle, load_bundle
-from edge_app.model.choice import chosen_variant
+from edge_app.model.bundle import Bundle
+from edge_app.model.choice import start_chosen
 from edge_app.model.golden import replay
 from edge_app.model.gradcam import scale_to_peak
-from edge_app.model.inference import Explanation, ModelPair, devices_to_try
-from edge_app.model.manifest import FLOAT32, Manifest
+from edge_app.model.inference import Explanation
+from edge_app.model.manifest import Manifest
 
 FINDING = "fracture"
 FRACTURE = "Fracture Detected"
 NORMAL = "Normal"
 PICTURE_PX = 1536
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,8 @@ class Predictor:
         trusted_key: Path | None = None,
         decoder: Decoder = decode,
     ) -> None:
-        bundle, self._model = _start(Path(bundle_dir), device, threads, trusted_key)
+        bundle, self._model = start_chosen(Path(bundle_dir), device, threads, trusted_key)
+        _require_finding(bundle)
         replay(bundle, self._model)
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
@@ -162,7 +160,7 @@ class Predictor:
             ImageError: the bytes give no picture.
             ModelError: the model gave no usable answer.
         """
-        size_px = self._manifest.size_px
+        size_px = self._manifest.input.size_px
         with self._decoding:
             decoded = self._decode(data)
             header, (height, width) = decoded.header, decoded.pixels.shape
@@ -171,31 +169,13 @@ class Predictor:
         explanation = self.explain(tensor)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
-        threshold = self._manifest.threshold
+        threshold = self._manifest.operating_point.threshold
         return Prediction(explanation.probability, threshold, heatmap, picture, (height, width), header)
 
 
-def _start(
-    bundle_dir: Path, device: str, threads: int, trusted_key: Path | None
-) -> tuple[Bundle, ModelPair]:
-    """Start the chosen variant; float32 where that one's device fails and another is allowed."""
-    variant = chosen_variant(bundle_dir, devices_to_try(device)[0])
-    bundle = _load(bundle_dir, variant, trusted_key)
-    try:
-        return bundle, ModelPair(bundle.graphs, device, threads)
-    except DeviceError as error:
-        if device != "auto" or variant == FLOAT32:
-            raise
-        logger.warning("%s Going on with the variant %s.", error, FLOAT32)
-    bundle = _load(bundle_dir, FLOAT32, trusted_key)
-    return bundle, ModelPair(bundle.graphs, device, threads)
-
-
-def _load(bundle_dir: Path, variant: str, trusted_key: Path | None) -> Bundle:
-    bundle = load_bundle(bundle_dir, variant, trusted_key)
+def _require_finding(bundle: Bundle) -> None:
     if bundle.manifest.finding != FINDING:
         raise BundleError(
             f"The model tells of {bundle.manifest.finding}; this app tells of {FINDING}s only. "
             "Install a model for fractures."
         )
-    return bundle

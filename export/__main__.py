@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_app.errors import EdgeError
 
 _NONE = "none"
-_VARIANTS = ("int8", "float16")
+_INT8 = "int8"
 
 logger = logging.getLogger("export")
 
@@ -45,10 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--variants",
-        nargs="+",
-        choices=(*_VARIANTS, _NONE),
-        default=_VARIANTS,
-        help="which smaller variants to try (default: all)",
+        choices=(_INT8, _NONE),
+        default=_INT8,
+        help="which smaller variant to try (default: int8)",
     )
     parser.add_argument("--feature-layer", help="the layer whose map is explained (default: the last map)")
     _add_commands(parser.add_subparsers(dest="command", title="commands", required=False))
@@ -69,8 +68,6 @@ def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 def _check_export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.run is None or options.out is None:
         parser.error("name a run with --run and a bundle with --out")
-    if _NONE in options.variants and len(options.variants) > 1:
-        parser.error("--variants none goes with no other")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -79,8 +76,8 @@ def _run(options: argparse.Namespace) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from export.pipeline import export_run
 
-        variants = [name for name in options.variants if name != _NONE]
-        export_run(options.run, options.out, options.data, variants, options.feature_layer)
+        wants_variants = options.variants != _NONE
+        export_run(options.run, options.out, options.data, wants_variants, options.feature_layer)
         return
     from export.bundle import signing
 

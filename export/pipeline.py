@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from edge_app.errors import RunError
@@ -18,7 +17,7 @@ from export.graph.split import SplitModel, split_model
 from export.proof.drawn import draw_pictures, record_cases
 from export.proof.gate import Gate
 from export.proof.parity import Difference, compare
-from export.proof.variants import VariantGraph, make_variants
+from export.proof.variants import INT8, VariantGraph, make_int8
 from export.runs import Run, read_probabilities, read_run, read_split
 from export.xrays import Xrays, evenly_spread, read_xrays
 
@@ -42,7 +41,7 @@ def export_run(
     run_dir: Path,
     out_dir: Path,
     data_dir: Path | None = None,
-    variants: Sequence[str] = (),
+    wants_variants: bool = True,
     feature_layer: str | None = None,
 ) -> None:
     """Convert a finished run, prove that it agrees with Keras, and write the bundle.
@@ -51,7 +50,7 @@ def export_run(
         run_dir: What `python -m training.train` left.
         out_dir: The bundle's directory.
         data_dir: The data that the run was trained on; without them there are no smaller variants.
-        variants: The smaller variants to try.
+        wants_variants: Whether to make smaller variants, where there are data.
         feature_layer: The layer whose map is explained; by default the last one with a feature map.
 
     Raises:
@@ -70,7 +69,7 @@ def export_run(
         )
     classes = class_names(run, model.classes)
     xrays = _read_xrays(run_dir, data_dir, model.features.input_shape[1]) if data_dir else None
-    export = _export(run, model, classes, xrays, variants)
+    export = _export(run, model, classes, xrays, wants_variants)
     write_bundle(out_dir, describe(run, export), export.files)
     logger.info("The bundle is in %s.", out_dir)
 
@@ -116,7 +115,7 @@ def _read_xrays(run_dir: Path, data_dir: Path, size_px: int) -> RunXrays:
 
 
 def _export(
-    run: Run, model: SplitModel, classes: tuple[str, ...], xrays: RunXrays | None, variants: Sequence[str]
+    run: Run, model: SplitModel, classes: tuple[str, ...], xrays: RunXrays | None, wants_variants: bool
 ) -> Export:
     """Make all that goes into the bundle."""
     _, rows, columns, _ = model.features.output_shape
@@ -135,11 +134,9 @@ def _export(
         variant=FLOAT32,
         devices=("cpu",),
     )
-    threshold = run.evaluation["operating_point"]["threshold"]
-    smaller = _make_variants(variants, whole, xrays, threshold)
-    features = {FLOAT32: graphs[FEATURES], **{name: each.features for name, each in smaller.items()}}
+    variants = _make_variants(run, whole, xrays) if wants_variants else {}
+    models = {name: ModelPair(each.graphs, "cpu") for name, each in variants.items()}
     pictures = draw_pictures()
-    models = {name: _open(whole, graph) for name, graph in features.items()}
     return Export(
         size_px=size_px,
         classes=classes,
@@ -147,9 +144,9 @@ def _export(
         grid=(rows, columns),
         graphs=graphs,
         differences=differences,
-        variants=smaller,
+        variants=variants,
         pictures=pictures,
-        golden=record_cases(pictures, models, size_px),
+        golden=record_cases(pictures, {FLOAT32: ModelPair(whole, "cpu"), **models}, size_px),
     )
 
 
@@ -163,19 +160,18 @@ def _log_differences(differences: Sequence[Difference]) -> None:
         )
 
 
-def _make_variants(
-    names: Sequence[str], whole: Graphs, xrays: RunXrays | None, threshold: float
-) -> dict[str, VariantGraph]:
-    """Make the variants that were asked for, as far as there are X-rays to measure them by."""
-    if not names:
-        return {}
+def _make_variants(run: Run, whole: Graphs, xrays: RunXrays | None) -> dict[str, VariantGraph]:
+    """Make the smaller variants, as far as there are X-rays to measure them by."""
     if xrays is None:
         logger.info("No smaller variants: only X-rays tell how good they are. Name the data with --data.")
         return {}
-    gate = Gate(xrays.validation, threshold, ModelPair(whole, "cpu"), xrays.probabilities)
-    return make_variants(names, whole.features, xrays.calibration.squares, partial(_open, whole), gate)
-
-
-def _open(whole: Graphs, features: bytes) -> ModelPair:
-    """Put another features graph in front of the classifier."""
-    return ModelPair(replace(whole, features=features), "cpu")
+    point = run.evaluation["operating_point"]
+    gate = Gate(
+        xrays.validation,
+        point["threshold"],
+        point["target_sensitivity"],
+        ModelPair(whole, "cpu"),
+        xrays.probabilities,
+    )
+    int8 = make_int8(whole, xrays.calibration.squares, gate)
+    return {INT8: int8} if int8 else {}

@@ -59,6 +59,17 @@ def top_k(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.ops.mean(keras.ops.top_k(cells, 4)[0], axis=-1)
 
 
+def strongest(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Average the eight largest cells of a map with one channel."""
+    cells = layers.Reshape((GRID * GRID,))(x)
+    return keras.ops.mean(keras.ops.top_k(cells, 8)[0], axis=-1, keepdims=True)
+
+
+def mean_of_members(shape: tuple[int, ...], dtype: Any = None) -> keras.KerasTensor:
+    """Return the weights by which a last layer averages its inputs."""
+    return keras.ops.full(shape, 1 / shape[0], dtype)
+
+
 def evidence(classes: int = 1, pool: Head | None = None) -> list[Head]:
     """Return a head that scores each cell and pools the scores."""
     pooled = pool or (lambda x: keras.ops.logsumexp(x, axis=(1, 2)))
@@ -80,12 +91,6 @@ HEADS: dict[str, Callable[[], list[Head]]] = {
     "top-k of evidence": lambda: evidence(pool=top_k),
     "flatten": lambda: [layers.Flatten(), layers.Dense(9)],
     "relu": lambda: [*_hidden(), layers.ReLU(), layers.Dense(8, activation="relu")],
-    "relu6": lambda: [
-        *_hidden(kernel_initializer="random_normal"),
-        layers.ReLU(6.0),
-        layers.Activation("relu6"),
-    ],
-    "swish": lambda: [*_hidden(activation="swish"), layers.Activation("silu"), keras.ops.silu],
     "batch normalisation": lambda: [
         layers.BatchNormalization(),
         *_hidden(),
@@ -93,10 +98,6 @@ HEADS: dict[str, Callable[[], list[Head]]] = {
     ],
     "dropout": lambda: [layers.SpatialDropout2D(0.5), *_hidden(use_bias=False), layers.Dropout(0.5)],
     "1 x 1 convolution": lambda: [layers.Conv2D(6, 1, activation="relu"), layers.GlobalMaxPooling2D()],
-    "3 x 3 convolution": lambda: [layers.Conv2D(1, 3, padding="same"), layers.Flatten()],
-    "3 x 3 convolution, valid": lambda: [
-        layers.Conv2D(1, 3, activation="swish"),
-        layers.GlobalAveragePooling2D(),
-    ],
-    "2 x 4 convolution": lambda: [layers.Conv2D(1, (2, 4), padding="same"), layers.GlobalMaxPooling2D()],
+    "mean of the strongest cells": lambda: [*evidence(pool=strongest), layers.Dense(1)],
+    "ensemble": lambda: [*evidence(2, top_k), layers.Dense(1, kernel_initializer=mean_of_members)],
 }

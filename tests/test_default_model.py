@@ -26,7 +26,7 @@ def manifest() -> dict[str, Any]:
 
 def features_of(data: bytes) -> np.ndarray:
     bundle = load_bundle(DEFAULT_BUNDLE)
-    tensor = preprocess(decode_image(data), bundle.manifest.size_px)
+    tensor = preprocess(decode_image(data), bundle.manifest.input.size_px)
     return open_session(bundle.graphs.features).run(["features"], {"image": tensor})[0]
 
 
@@ -42,7 +42,7 @@ def test_bundle_is_whole_small_and_carries_its_attribution(manifest: dict[str, A
 def test_whole_model_and_pair_give_the_same_probability(
     default_predictor: Predictor, drawn_png: bytes
 ) -> None:
-    tensor = preprocess(decode_image(drawn_png), default_predictor.manifest.size_px)
+    tensor = preprocess(decode_image(drawn_png), default_predictor.manifest.input.size_px)
     session = open_session((DEFAULT_BUNDLE / "model.onnx").read_bytes())
     (probability,) = session.run(["probability"], {"image": tensor})
     assert default_predictor.predict(drawn_png).probability == pytest.approx(probability.item(), abs=1e-6)

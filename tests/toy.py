@@ -37,7 +37,7 @@ INT8 = {
     "features": "features.int8.onnx",
     "classifier": "classifier.onnx",
     "devices": ["cpu"],
-    "validation": {"sensitivity": 0.9, "specificity": 0.61, "pointing_game": 0.7},
+    "validation": {"threshold": 0.4, "sensitivity": 0.9, "specificity": 0.61, "pointing_game": 0.7},
 }
 PICTURES = {
     name: encode_png(np.full((SIZE_PX, SIZE_PX), grey, np.uint8))
@@ -93,7 +93,7 @@ def graphs_of(features: bytes, classifier: bytes, size_px: int = SIZE_PX, grid: 
         grid=(grid, grid),
         finding_index=0,
         method="grad-cam",
-        tensors=Tensors(*Tensors._fields),
+        tensors=Tensors(*Tensors.__struct_fields__),
         variant="float32",
         devices=("cpu",),
     )
@@ -105,7 +105,7 @@ def manifest(variants: Mapping[str, Any] | None = None) -> dict[str, Any]:
     white = {"probability": 1 / (1 + np.exp(-4)), "heatmap": encode_map(np.ones((GRID, GRID)))}
     black = {"probability": 1 / (1 + np.exp(2)), "heatmap": encode_map(np.zeros((GRID, GRID)))}
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "name": "toy",
         "version": "1",
         "created": "2026-01-01",

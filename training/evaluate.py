@@ -18,6 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edge_app.errors import DataError, SettingsError
+from edge_app.model.operating_point import choose_threshold
 from training.cli import above_0_to_1, add_option, image_size, run_explained, whole_number
 from training.data import splits
 from training.data.datasets import read_dataset
@@ -172,7 +173,7 @@ def _operating_point(
     target = TARGET_SENSITIVITY if sensitivity is None else sensitivity
     labels, probabilities = chosen_on.labels, metrics.to_probability(chosen_on.logits)
     return {
-        "threshold": metrics.choose_threshold(labels, probabilities, target),
+        "threshold": choose_threshold(labels, probabilities, target),
         "target_sensitivity": target,
         "source": f"chosen now on {len(labels)} validation X-rays for a sensitivity of {target:g}",
         "chosen_here": chosen_on is judged,

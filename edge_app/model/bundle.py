@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from edge_app.errors import BundleError
-from edge_app.model.manifest import FLOAT32, Manifest, Tensors, Variant, parse_manifest
+from edge_app.model.manifest import FLOAT32, Manifest, Tensors, parse_manifest
 from edge_app.model.signature import verify_manifest
 
 MANIFEST = "manifest.json"
@@ -72,13 +72,13 @@ def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | No
     text = _read(bundle_dir / MANIFEST)
     if trusted_key is not None:
         verify_manifest(text, _read_signature(bundle_dir), trusted_key)
-    manifest, hashes = _understand(text, bundle_dir / MANIFEST)
+    manifest = _understand(text, bundle_dir / MANIFEST)
     if variant not in manifest.variants:
         raise BundleError(
             f"The bundle {bundle_dir} has no variant {variant}; it has {', '.join(manifest.variants)}."
         )
     names, pictures = manifest.variants[variant], {case.picture for case in manifest.golden}
-    kept = _verify(bundle_dir, hashes, {names.features, names.classifier, *pictures})
+    kept = _verify(bundle_dir, manifest.files, {names.features, names.classifier, *pictures})
     graphs = _graphs(manifest, variant, kept)
     return Bundle(manifest, variant, graphs, {name: kept[name] for name in pictures})
 
@@ -110,30 +110,11 @@ def _read_signature(bundle_dir: Path) -> bytes:
         ) from error
 
 
-def _understand(text: bytes, path: Path) -> tuple[Manifest, dict[str, str]]:
-    """Return the manifest and the hashes of the files; every file that the manifest needs has one."""
-    content = _parse(text, path)
+def _understand(text: bytes, path: Path) -> Manifest:
     try:
-        manifest = parse_manifest(content)
-        hashes = dict(content["files"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{path} lacks or misstates {error}. Install the model bundle again.") from error
-    unlisted = _needed(manifest) - hashes.keys()
-    if unlisted:
-        raise BundleError(
-            f"{path} lists no {' and no '.join(sorted(unlisted))}. Install the model bundle again."
-        )
-    return manifest, hashes
-
-
-def _parse(text: bytes, path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} cannot be read as JSON. Install the model bundle again.") from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{path} is not a JSON object. Install the model bundle again.")
-    return content
+        return parse_manifest(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BundleError(f"{path} is not as expected: {error}. Install the model bundle again.") from error
 
 
 def _graphs(manifest: Manifest, variant: str, files: Mapping[str, bytes]) -> Graphs:
@@ -141,22 +122,14 @@ def _graphs(manifest: Manifest, variant: str, files: Mapping[str, bytes]) -> Gra
     return Graphs(
         features=files[names.features],
         classifier=files[names.classifier],
-        size_px=manifest.size_px,
-        grid=manifest.grid,
+        size_px=manifest.input.size_px,
+        grid=manifest.heatmap.grid,
         finding_index=manifest.classes.index(manifest.finding),
-        method=manifest.method,
+        method=manifest.heatmap.method,
         tensors=manifest.tensors,
         variant=variant,
         devices=names.devices,
     )
-
-
-def _needed(manifest: Manifest) -> set[str]:
-    def graphs(variant: Variant) -> set[str]:
-        return {variant.features, variant.classifier}
-
-    pictures = {case.picture for case in manifest.golden}
-    return pictures.union(*map(graphs, manifest.variants.values()))
 
 
 def _verify(bundle_dir: Path, hashes: Mapping[str, str], wanted: set[str]) -> dict[str, bytes]:

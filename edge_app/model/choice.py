@@ -1,21 +1,23 @@
-"""Which variant this computer runs: a record in the bundle's directory, written by `edge_app.choose`."""
+"""Which variant this computer runs: decided by `edge_app.choose`, kept in the bundle's directory."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge_app.errors import BundleError
-from edge_app.model.bundle import MANIFEST, sha256_of
+from edge_app.errors import BundleError, DeviceError
+from edge_app.files import write_whole
+from edge_app.model.bundle import MANIFEST, Bundle, load_bundle, sha256_of
+from edge_app.model.inference import ModelPair, devices_to_try
 from edge_app.model.manifest import FLOAT32
 
 CHOICE = "choice.json"
+# A busy PC measures less than this by chance.
+MARGIN = 0.05
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 logger = logging.getLogger(__name__)
@@ -32,9 +34,13 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, why, and where that holds."""
+    """What was chosen, why, and where that holds.
+
+    `preferred_device` is the first that was tried, `device` the one that worked and was measured.
+    """
 
     manifest_sha256: str
+    preferred_device: str
     device: str
     onnxruntime: str
     processor: str
@@ -45,21 +51,78 @@ class Choice:
     created: str
 
 
-def chosen_variant(bundle_dir: Path, device: str) -> str:
+def start_chosen(
+    bundle_dir: Path, device: str, threads: int, trusted_key: Path | None
+) -> tuple[Bundle, ModelPair]:
+    """Start the chosen variant; float32 where that one's device fails and another is allowed.
+
+    Args:
+        bundle_dir: A model bundle.
+        device: `cpu`, `cuda` or `auto`.
+        threads: CPU threads; 0 takes one for each core.
+        trusted_key: A PEM file with the Ed25519 public key that must have signed the bundle, if any.
+
+    Returns:
+        The bundle in the variant that runs, and its model.
+
+    Raises:
+        BundleError: the bundle must not be used.
+        DeviceError: the device cannot be used.
+        ModelError: the model gives no number.
+    """
+    variant = chosen_variant(bundle_dir, devices_to_try(device)[0])
+    bundle = load_bundle(bundle_dir, variant, trusted_key)
+    try:
+        return bundle, ModelPair(bundle.graphs, device, threads)
+    except DeviceError as error:
+        if device != "auto" or variant == FLOAT32:
+            raise
+        logger.warning("%s Going on with the variant %s.", error, FLOAT32)
+    bundle = load_bundle(bundle_dir, FLOAT32, trusted_key)
+    return bundle, ModelPair(bundle.graphs, device, threads)
+
+
+def decide(times_ms: Mapping[str, float]) -> tuple[str, str]:
+    """Take the fastest variant, or float32 when none is faster by the margin.
+
+    Args:
+        times_ms: Times of the variants that reproduce their golden cases; float32 is one of them.
+
+    Returns:
+        The variant, and why in a sentence.
+    """
+    own_ms = times_ms[FLOAT32]
+    fastest = min(times_ms, key=times_ms.__getitem__)
+    if times_ms[fastest] <= (1 - MARGIN) * own_ms:
+        return fastest, (
+            f"{fastest} reproduces its golden cases and took {times_ms[fastest]:.1f} ms, "
+            f"{FLOAT32} {own_ms:.1f} ms."
+        )
+    return FLOAT32, (
+        f"{FLOAT32} took {own_ms:.1f} ms; no other variant that reproduces its golden cases was at least "
+        f"{MARGIN:.0%} faster."
+    )
+
+
+def chosen_variant(bundle_dir: Path, preferred_device: str) -> str:
     """Tell which variant to run.
 
     Args:
         bundle_dir: A model bundle.
-        device: `cpu` or `cuda`.
+        preferred_device: `cpu` or `cuda`, the first that will be tried.
 
     Returns:
-        The variant that was chosen for this bundle, device and processor; else `FLOAT32`, and where there
-        is a choice that does not fit, a line in the log.
+        The variant that was chosen for this bundle, preferred device and processor; else `FLOAT32`, and
+        where there is a choice that does not fit, a line in the log.
     """
     path = bundle_dir / CHOICE
     if not path.exists():
         return FLOAT32
-    here = {"manifest_sha256": manifest_hash(bundle_dir), "device": device, "processor": processor_name()}
+    here = {
+        "manifest_sha256": manifest_hash(bundle_dir),
+        "preferred_device": preferred_device,
+        "processor": processor_name(),
+    }
     try:
         choice = json.loads(path.read_bytes())
         if all(choice[key] == value for key, value in here.items()):
@@ -89,13 +152,10 @@ def write_choice(bundle_dir: Path, choice: Choice) -> Path:
         BundleError: the directory cannot be written.
     """
     path = bundle_dir / CHOICE
-    partial = path.with_suffix(".partial")
     try:
-        partial.write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        with write_whole(path) as place:
+            place.write_text(json.dumps(asdict(choice), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise BundleError(
             f"{path} cannot be written: {error.strerror}. Run this as the user who installed Fracture Edge."
         ) from error

@@ -49,7 +49,7 @@ def golden_tensors(bundle: Bundle) -> list[NDArray[np.float32]]:
         images = [decode_image(bundle.pictures[case.picture]) for case in bundle.manifest.golden]
     except ImageError as error:
         raise BundleError(f"A golden picture of the model bundle cannot be read: {error}") from error
-    return [preprocess(image, bundle.manifest.size_px) for image in images]
+    return [preprocess(image, bundle.manifest.input.size_px) for image in images]
 
 
 def tolerance_for(variant: str, device: str) -> float:
@@ -70,18 +70,24 @@ def replay(bundle: Bundle, model: CanExplain) -> None:
     """
     allowed = tolerance_for(bundle.variant, model.device)
     for case, tensor in zip(bundle.manifest.golden, golden_tensors(bundle), strict=True):
-        expected, explanation = case.expected[bundle.variant], model.explain(tensor)
-        differences = {
-            "probability": abs(explanation.probability - expected.probability),
-            "heat map": float(np.abs(explanation.heatmap - expected.heatmap).max()),
-        }
-        for name, difference in differences.items():
+        expected = case.expected[bundle.variant]
+        heatmap = expected.heatmap_over(bundle.manifest.heatmap.grid)
+        for name, difference in _differences(model.explain(tensor), expected.probability, heatmap).items():
             if difference > allowed:
                 raise BundleError(
                     f"On this computer ({model.device}) the model's variant {bundle.variant} does not "
                     f"give the answer that was released: for {case.picture} the {name} differs by "
                     f"{difference:.2g}, allowed is {allowed:g}. {_advice(bundle.variant)}"
                 )
+
+
+def _differences(
+    explanation: Explanation, probability: float, heatmap: NDArray[np.float32]
+) -> dict[str, float]:
+    return {
+        "probability": abs(explanation.probability - probability),
+        "heat map": float(np.abs(explanation.heatmap - heatmap).max()),
+    }
 
 
 def _advice(variant: str) -> str:

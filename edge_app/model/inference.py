@@ -73,7 +73,11 @@ class ModelPair:
                 logger.warning("%s Going on with the CPU.", error)
             else:
                 return
-        self._start(graphs, last, threads)
+        try:
+            self._start(graphs, last, threads)
+        except DeviceError:
+            self._start(graphs, "cpu", threads)  # a broken graph is an error of its own, not CUDA's
+            raise
 
     @property
     def device(self) -> str:

@@ -2,116 +2,204 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from edge_app.errors import BundleError
 from edge_app.imaging.preprocess import INTERPOLATION, PADDING
 from edge_app.model.gradcam import METHODS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FLOAT32 = "float32"
-DEVICES = ("cpu", "cuda")
-_SIZE_RANGE_PX = (32, 2048)
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Meta(min_length=1)]
+_Side = Annotated[int, Meta(ge=1)]
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What a model was trained on, for people: a name, a citation, a licence, and body parts."""
+class Input(Struct, frozen=True):
+    """The model's input: a square of `size_px`, and how a picture is laid into it."""
 
-    name: str
-    citation: str
-    licence: str
-    body_parts: tuple[str, ...]
+    size_px: Annotated[int, Meta(ge=32, le=2048)]
+    interpolation: str
+    padding: str
 
 
-class Tensors(NamedTuple):
+class Tensors(Struct, frozen=True):
     """The names that the tensors have in the graphs."""
 
-    image: str
-    features: str
-    logit: str
-    probability: str
-    gradient: str
+    image: Text
+    features: Text
+    logit: Text
+    probability: Text
+    gradient: Text
+
+    def __post_init__(self) -> None:
+        names = msgspec.structs.astuple(self)
+        if len(set(names)) < len(names):
+            raise ValueError(f"Expected a name for each tensor, got {', '.join(names)}")
 
 
-class VariantFigures(NamedTuple):
-    """What a variant reached on validation X-rays at the threshold, in 0..1.
+class VariantFigures(Struct, frozen=True):
+    """What a variant reached on validation X-rays at its own threshold, in 0..1.
 
-    `pointing` is the share of fractured ones on which the heat map's peak lay in a fracture's box, None
-    where that is not known.
+    `pointing_game` is the share of X-rays with boxes on which the heat map's peak lay in one, None where
+    that is not known.
     """
 
-    sensitivity: float
-    specificity: float
-    pointing: float | None
+    threshold: Share
+    sensitivity: Share
+    specificity: Share
+    pointing_game: Share | None
 
 
-class Variant(NamedTuple):
-    """One precision of the model: the files of its two graphs, the devices it is for, what it reached."""
+class Variant(Struct, frozen=True):
+    """One precision of the model: the files of its two graphs, and the devices that it is for.
 
-    features: str
-    classifier: str
-    devices: tuple[str, ...]
-    figures: VariantFigures
+    `validation` is what it reached; None for float32, of which the manifest itself tells.
+    """
 
-
-class GoldenAnswer(NamedTuple):
-    """An answer that was recorded at export: `heatmap` is float32 (h, w), 0..1, over the model's square."""
-
-    probability: float
-    heatmap: NDArray[np.float32]
+    features: Text
+    classifier: Text
+    devices: Annotated[tuple[Literal["cpu", "cuda"], ...], Meta(min_length=1)]
+    validation: VariantFigures | None = None
 
 
-class GoldenCase(NamedTuple):
+class HeatMap(Struct, frozen=True):
+    """By which method the heat map is made, and its rows and columns."""
+
+    method: str
+    grid: tuple[_Side, _Side]
+
+
+class PointEstimate(Struct, frozen=True):
+    """A share, 0..1, that was measured."""
+
+    value: Share
+
+
+class OperatingPoint(Struct, frozen=True):
+    """The probability from which the finding is reported, and what that reached on validation X-rays."""
+
+    threshold: Share
+    sensitivity: PointEstimate
+    specificity: PointEstimate
+
+
+class Validation(Struct, frozen=True):
+    """On what share of the X-rays with boxes the heat map's peak lay in one; None where none has a box."""
+
+    pointing_game: PointEstimate | None
+
+
+class GoldenAnswer(Struct, frozen=True):
+    """An answer that was recorded at export; `heatmap` as float32, little-endian, row by row, 0..1."""
+
+    probability: Share
+    heatmap: bytes
+
+    def __post_init__(self) -> None:
+        values = np.frombuffer(self.heatmap, "<f4")
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ValueError("Expected a heat map with values from 0 to 1")
+
+    def heatmap_over(self, grid: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the heat map over the model's square, float32 (h, w)."""
+        return np.frombuffer(self.heatmap, "<f4").reshape(grid).astype(np.float32)
+
+
+class GoldenCase(Struct, frozen=True):
     """A picture in the bundle, and what each variant must answer to it."""
 
-    picture: str
-    expected: Mapping[str, GoldenAnswer]
+    picture: Text
+    expected: dict[str, GoldenAnswer]
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What serving needs to know about a model.
+class Attribution(Struct, frozen=True):
+    """The data that a model was trained on, for people."""
 
-    `size_px` is the input side; `finding`, one of the `classes`, is reported from the probability
-    `threshold` up. `sensitivity`, `specificity` and `pointing` are the figures of the variant float32, or
-    of the one that `with_figures_of` was asked for. The heat map is made by `method` and has (h, w) `grid`.
-    `dataset` is what the model was trained on.
+    name: Text
+    citation: Text
+    licence: Text
+    body_parts: tuple[Text, ...]
+
+
+class Origin(Struct, frozen=True):
+    """Where a model comes from."""
+
+    dataset: Attribution
+
+
+class Manifest(Struct, frozen=True):
+    """What serving needs to know about a model; what else `manifest.json` tells is for people.
+
+    `finding`, one of the `classes`, is what is reported. `operating_point` and `validation` are those of
+    the variant float32, or of the one that `with_figures_of` was asked for. `files` holds the SHA-256 of
+    every file, by name.
     """
 
-    name: str
-    version: str
-    created: str
-    size_px: int
-    classes: tuple[str, ...]
+    name: Text
+    version: Text
+    created: Text
+    classes: Texts
     finding: str
-    threshold: float
-    sensitivity: float
-    specificity: float
-    pointing: float | None
+    input: Input
     tensors: Tensors
-    variants: Mapping[str, Variant]
-    method: str
-    grid: tuple[int, int]
+    variants: dict[str, Variant]
+    heatmap: HeatMap
+    operating_point: OperatingPoint
+    validation: Validation
     golden: tuple[GoldenCase, ...]
-    dataset: TrainingData
+    training: Origin
+    files: dict[str, str]
+
+    def __post_init__(self) -> None:
+        _expect(len(set(self.classes)) == len(self.classes), f"different classes, got {self.classes}")
+        _expect(self.finding in self.classes, f"a finding among the classes, got {self.finding!r}")
+        _expect(FLOAT32 in self.variants, f"a variant {FLOAT32}, got {', '.join(self.variants) or 'none'}")
+        silent = [name for name, each in self.variants.items() if name != FLOAT32 and not each.validation]
+        _expect(not silent, f"`validation` of the variant {' and '.join(silent)}")
+        rows, columns = self.heatmap.grid
+        _expect(max(rows, columns) <= self.input.size_px, f"a grid in the input, got {rows} x {columns}")
+        for case in self.golden:
+            sizes = [len(case.expected[name].heatmap) for name in self.variants if name in case.expected]
+            whole = sizes == [4 * rows * columns] * len(self.variants)
+            _expect(whole, f"for {case.picture} a heat map of {rows} x {columns} by each variant")
+        missing = self.needed_files - self.files.keys()
+        _expect(not missing, f"the SHA-256 of {' and of '.join(sorted(missing))} in `files`")
+
+    @property
+    def needed_files(self) -> set[str]:
+        """The names of the graphs and the golden pictures."""
+        graphs = {name for each in self.variants.values() for name in (each.features, each.classifier)}
+        return graphs.union(case.picture for case in self.golden)
 
     def with_figures_of(self, variant: str) -> Manifest:
-        """Return the manifest with the figures of the variant that runs, for people to read."""
-        return replace(self, **self.variants[variant].figures._asdict())
+        """Return the manifest with the operating point and the figures of the variant that runs."""
+        figures = self.variants[variant].validation
+        if figures is None:
+            return self
+        game = None if figures.pointing_game is None else PointEstimate(figures.pointing_game)
+        point = OperatingPoint(
+            figures.threshold, PointEstimate(figures.sensitivity), PointEstimate(figures.specificity)
+        )
+        return msgspec.structs.replace(self, operating_point=point, validation=Validation(game))
 
 
-def parse_manifest(content: Mapping[str, Any]) -> Manifest:
-    """Turn a manifest's JSON object into what serving needs.
+class _Release(Struct):
+    schema_version: int
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Read a manifest.
 
     Args:
-        content: The JSON object.
+        text: The content of `manifest.json`.
 
     Returns:
         The manifest.
@@ -119,144 +207,33 @@ def parse_manifest(content: Mapping[str, Any]) -> Manifest:
     Raises:
         BundleError: the schema, how pictures must be laid into the input, or how the heat map is made, is
             not known here.
-        KeyError, TypeError, ValueError: a value is missing or of the wrong kind.
+        msgspec.DecodeError, RecursionError: it is not JSON, or a value is missing or of the wrong kind.
     """
-    _require_known(content)
-    classes = tuple(_text(name, "classes") for name in _list(content["classes"], "classes"))
-    size_px = _whole(content["input"]["size_px"], *_SIZE_RANGE_PX, "input.size_px")
-    rows, columns = (_whole(side, 1, size_px, "heatmap.grid") for side in content["heatmap"]["grid"])
-    own = _own_figures(content)
-    variants = _variants(content["variants"], own)
-    dataset = content["training"]["dataset"]
-    return Manifest(
-        name=_text(content["name"], "name"),
-        version=_text(content["version"], "version"),
-        created=_text(content["created"], "created"),
-        size_px=size_px,
-        classes=classes,
-        finding=_one_of(content["finding"], classes, "finding"),
-        threshold=_share(content["operating_point"]["threshold"], "operating_point.threshold"),
-        **own._asdict(),
-        tensors=_tensors(content["tensors"]),
-        variants=variants,
-        method=content["heatmap"]["method"],
-        grid=(rows, columns),
-        golden=tuple(_golden_case(case, variants, (rows, columns)) for case in content["golden"]),
-        dataset=TrainingData(
-            name=_text(dataset["name"], "dataset.name"),
-            citation=_text(dataset["citation"], "dataset.citation"),
-            licence=_text(dataset["licence"], "dataset.licence"),
-            body_parts=tuple(_text(part, "body_parts") for part in dataset["body_parts"]),
-        ),
-    )
-
-
-def _require_known(content: Mapping[str, Any]) -> None:
-    """Refuse what a later release may have brought: the message must not speak of damage."""
-    version = content["schema_version"]
+    version = msgspec.json.decode(text, type=_Release).schema_version
     if version != SCHEMA_VERSION:
         raise BundleError(
             f"The model bundle has schema version {version}; this app reads version {SCHEMA_VERSION}. "
             "Install an app and a model of the same release."
         )
-    asked = {**content["input"], "heat map": content["heatmap"]["method"]}
-    known = {"interpolation": [INTERPOLATION], "padding": [PADDING], "heat map": list(METHODS)}
-    for key, values in known.items():
-        if asked[key] not in values:
+    manifest = msgspec.json.decode(text, type=Manifest)
+    _require_known(manifest)
+    return manifest
+
+
+def _require_known(manifest: Manifest) -> None:
+    """Refuse what a later release may have brought: the message must not speak of damage."""
+    for key, value, known in (
+        ("interpolation", manifest.input.interpolation, [INTERPOLATION]),
+        ("padding", manifest.input.padding, [PADDING]),
+        ("heat map", manifest.heatmap.method, list(METHODS)),
+    ):
+        if value not in known:
             raise BundleError(
-                f"The model expects {key} {asked[key]!r}; this app knows {', '.join(values)}. "
+                f"The model expects {key} {value!r}; this app knows {', '.join(known)}. "
                 "Install an app and a model of the same release."
             )
 
 
-def _own_figures(content: Mapping[str, Any]) -> VariantFigures:
-    point, game = content["operating_point"], content["validation"]["pointing_game"]
-    return VariantFigures(
-        sensitivity=_share(point["sensitivity"]["value"], "operating_point.sensitivity"),
-        specificity=_share(point["specificity"]["value"], "operating_point.specificity"),
-        pointing=None if game is None else _share(game["value"], "validation.pointing_game"),
-    )
-
-
-def _tensors(content: Mapping[str, Any]) -> Tensors:
-    names = Tensors(*(_text(content[role], f"tensors.{role}") for role in Tensors._fields))
-    if len(set(names)) < len(names):
-        raise ValueError(f"tensors: expected a name for each, found {', '.join(names)}")
-    return names
-
-
-def _variants(content: Mapping[str, Any], own: VariantFigures) -> dict[str, Variant]:
-    """Read the variants; the manifest's own figures are those of float32."""
-    others = dict(content)
-    variants = {FLOAT32: _variant(others.pop(FLOAT32), own, FLOAT32)}
-    for name, variant in others.items():
-        variants[name] = _variant(variant, _figures(variant["validation"], name), name)
-    return variants
-
-
-def _variant(content: Mapping[str, Any], figures: VariantFigures, name: str) -> Variant:
-    devices = _list(content["devices"], f"{name}.devices")
-    return Variant(
-        features=_text(content["features"], f"{name}.features"),
-        classifier=_text(content["classifier"], f"{name}.classifier"),
-        devices=tuple(_one_of(device, DEVICES, f"{name}.devices") for device in devices),
-        figures=figures,
-    )
-
-
-def _figures(measured: Mapping[str, Any], name: str) -> VariantFigures:
-    game = measured["pointing_game"]
-    return VariantFigures(
-        sensitivity=_share(measured["sensitivity"], f"{name}.sensitivity"),
-        specificity=_share(measured["specificity"], f"{name}.specificity"),
-        pointing=None if game is None else _share(game, f"{name}.pointing_game"),
-    )
-
-
-def _golden_case(
-    content: Mapping[str, Any], variants: Mapping[str, Variant], grid: tuple[int, int]
-) -> GoldenCase:
-    picture = _text(content["picture"], "golden.picture")
-    return GoldenCase(picture, {name: _expected(content["expected"][name], grid) for name in variants})
-
-
-def _expected(content: Mapping[str, Any], grid: tuple[int, int]) -> GoldenAnswer:
-    values = np.frombuffer(base64.b64decode(content["heatmap"], validate=True), "<f4")
-    heatmap = values.reshape(grid).astype(np.float32)
-    if not ((heatmap >= 0) & (heatmap <= 1)).all():
-        raise ValueError("golden.heatmap: expected values from 0 to 1")
-    return GoldenAnswer(_share(content["probability"], "golden.probability"), heatmap)
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, list) or not value or len(set(map(str, value))) < len(value):
-        raise ValueError(f"{name}: expected a list of different values, found {value!r}")
-    return value
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}: expected a text, found {value!r}")
-    return value
-
-
-def _one_of(value: Any, choices: tuple[str, ...], name: str) -> str:
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, found {value!r}")
-    return str(value)
-
-
-def _share(value: Any, name: str) -> float:
-    return float(_within(value, 0, 1, name))
-
-
-def _whole(value: Any, low: int, high: int, name: str) -> int:
-    if _within(value, low, high, name) != int(value):
-        raise ValueError(f"{name}: expected a whole number, found {value!r}")
-    return int(value)
-
-
-def _within(value: Any, low: float, high: float, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name}: expected a number from {low} to {high}, found {value!r}")
-    return value
+def _expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(f"Expected {what}")

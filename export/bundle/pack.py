@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edge_app.errors import ExportError
+from edge_app.files import write_whole
 from edge_app.imaging.preprocess import INTERPOLATION, PADDING
 from edge_app.model.bundle import CLASSIFIER, FEATURES, MANIFEST, SIGNATURE, sha256_of
 from edge_app.model.choice import CHOICE
@@ -22,7 +25,7 @@ from export.proof.variants import VariantGraph
 from export.runs import Run
 
 # Every tensor is called what it is.
-TENSORS = Tensors(*Tensors._fields)
+TENSORS = Tensors(*Tensors.__struct_fields__)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Export:
     @property
     def files(self) -> dict[str, bytes]:
         """Every file but the manifest and the card, by name."""
-        smaller = {variant.file: variant.features for variant in self.variants.values()}
+        smaller = {variant.file: variant.graphs.features for variant in self.variants.values()}
         return {**self.graphs, **smaller, **self.pictures}
 
 
@@ -73,7 +76,7 @@ def describe(run: Run, export: Export) -> dict[str, Any]:
         "architecture": run.config["model"],
         "opset": OPSET,
         "input": {"size_px": export.size_px, "interpolation": INTERPOLATION, "padding": PADDING},
-        "tensors": TENSORS._asdict(),
+        "tensors": msgspec.structs.asdict(TENSORS),
         "classes": list(export.classes),
         "finding": run.provenance["dataset"]["finding"],
         "variants": _describe_variants(export.variants),
@@ -103,21 +106,17 @@ def write_bundle(out_dir: Path, description: Mapping[str, Any], files: Mapping[s
     Raises:
         ExportError: the place holds something that is not a bundle, or cannot be written.
     """
-    try:
-        parse_manifest(description)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError(f"The run lacks or misstates {error}. Train again.") from error
     require_replaceable(out_dir)
     files = {**files, CARD: model_card(description).encode()}
-    hashes = {name: sha256_of(data) for name, data in files.items()}
-    manifest = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    manifest = _manifest(description, files)
     out_dir = out_dir.resolve()
     partial = out_dir.with_name(f".{out_dir.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for name, data in {**files, MANIFEST: manifest.encode()}.items():
-            (partial / name).write_bytes(data)
+        for name, data in {**files, MANIFEST: manifest}.items():
+            with write_whole(partial / name) as place:
+                place.write_bytes(data)
         _move_into_place(partial, out_dir)
     except OSError as error:
         raise ExportError(f"The bundle could not be written to {out_dir}: {error.strerror}.") from error
@@ -138,12 +137,23 @@ def require_replaceable(out_dir: Path) -> None:
         raise ExportError(f"{out_dir} holds something that is no model bundle. Name another directory.")
 
 
+def _manifest(description: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+    """Write a manifest that the app's own reader understands."""
+    hashes = {name: sha256_of(data) for name, data in files.items()}
+    text = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False) + "\n"
+    try:
+        parse_manifest(text.encode())
+    except msgspec.DecodeError as error:
+        raise ExportError(f"The run does not tell what the app needs: {error}. Train again.") from error
+    return text.encode()
+
+
 def _describe_variants(variants: Mapping[str, VariantGraph]) -> dict[str, dict[str, Any]]:
     smaller = {
         name: {
             "features": variant.file,
             "classifier": CLASSIFIER,
-            "devices": list(variant.devices),
+            "devices": list(variant.graphs.devices),
             "validation": {**asdict(variant.figures), FLOAT32: asdict(variant.reference)},
         }
         for name, variant in variants.items()

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_app.errors import SettingsError
+from edge_app.files import write_whole
 from edge_app.model.bundle import MANIFEST, SIGNATURE, load_bundle
 
 _PRIVATE, _PUBLIC = ".pem", ".pub.pem"
@@ -66,7 +67,12 @@ def sign_bundle(bundle_dir: Path, key_path: Path) -> None:
     key = _read_private(key_path)
     load_bundle(bundle_dir)
     signature = base64.b64encode(key.sign((bundle_dir / MANIFEST).read_bytes())) + b"\n"
-    _replace(bundle_dir / SIGNATURE, signature)
+    path = bundle_dir / SIGNATURE
+    try:
+        with write_whole(path) as place:
+            place.write_bytes(signature)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
     logger.info("%s is signed.", bundle_dir)
 
 
@@ -120,15 +126,4 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
             file.write(data)
     except OSError as error:
         path.unlink()
-        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file in one step."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error

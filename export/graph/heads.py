@@ -14,8 +14,8 @@ from export.graph import steps
 from export.graph.steps import Step
 
 SUPPORTED = (
-    "global average, maximum, log-sum-exp and top-k pooling, Flatten, Reshape, Permute, Dense, 1 x 1 and "
-    "other Conv2D of stride 1, BatchNormalization, dropout, and relu, relu6, swish or linear activations"
+    "global average, maximum, log-sum-exp and top-k pooling, Flatten, Reshape, Permute, Dense, Conv2D with "
+    "a 1 x 1 kernel, BatchNormalization, dropout, and relu or linear activations"
 )
 
 
@@ -58,17 +58,10 @@ def _dense(layer: layers.Dense) -> list[Step]:
 
 
 def _convolution(layer: layers.Conv2D) -> list[Step]:
-    if layer.strides != (1, 1) or layer.dilation_rate != (1, 1) or layer.groups != 1:
+    if layer.kernel_size != (1, 1) or layer.strides != (1, 1) or layer.groups != 1:
         raise _Unsupported
     kernel, bias = _weights(layer)
-    if layer.kernel_size == (1, 1):
-        return [steps.dense(kernel[0, 0], bias), *_activation(layer.activation)]
-    if layer.padding == "same":
-        # Source: TensorFlow's rule for stride 1; of an odd number of zeros the larger half comes after.
-        pads = [((size - 1) // 2, size // 2) for size in layer.kernel_size]
-    else:
-        pads = [(0, 0), (0, 0)]
-    return [steps.convolution(kernel, bias, pads), *_activation(layer.activation)]
+    return [steps.dense(kernel[0, 0], bias), *_activation(layer.activation)]
 
 
 def _weights(layer: layers.Layer) -> tuple[steps.Weights, steps.Weights]:
@@ -86,9 +79,9 @@ def _batch_norm(layer: layers.BatchNormalization) -> list[Step]:
 
 
 def _relu(layer: layers.ReLU) -> list[Step]:
-    if layer.negative_slope or layer.threshold:
+    if layer.negative_slope or layer.threshold or layer.max_value is not None:
         raise _Unsupported
-    return [steps.relu(layer.max_value)]
+    return [steps.relu()]
 
 
 def _activation(function: Callable[..., Any]) -> list[Step]:
@@ -133,17 +126,9 @@ def _permute(layer: layers.Permute) -> list[Step]:
     return [steps.permute((0, *layer.dims))]
 
 
-def _transpose(operation: Any) -> list[Step]:
-    if not operation.axes or operation.axes[0] != 0:
-        raise _Unsupported
-    return [steps.permute(operation.axes)]
-
-
 _ACTIVATIONS: Mapping[Callable[..., Any], Callable[[], list[Step]]] = {
     keras.activations.linear: list,
     keras.activations.relu: lambda: [steps.relu()],
-    keras.activations.relu6: lambda: [steps.relu(6.0)],
-    keras.activations.silu: lambda: [steps.swish()],
 }
 
 _LAYERS: Mapping[type, Callable[[Any], list[Step]]] = {
@@ -168,8 +153,5 @@ _OPERATIONS: Mapping[str, Callable[[Any], list[Step]]] = {
     "Logsumexp": _reduction(steps.log_sum_exp),
     "TopK": _top_k,
     "Reshape": _reshape,
-    "Transpose": _transpose,
     "Relu": lambda operation: [steps.relu()],
-    "Relu6": lambda operation: [steps.relu(6.0)],
-    "Silu": lambda operation: [steps.swish()],
 }

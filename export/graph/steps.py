@@ -32,33 +32,12 @@ def identity() -> Step:
     return Step(lambda values: values, lambda values, result, upstream: upstream)
 
 
-def relu(ceiling: float | None = None) -> Step:
-    """Keep what is positive, up to a ceiling; the gradient passes strictly in between."""
-
-    def forward(values: tf.Tensor) -> tf.Tensor:
-        return tf.nn.relu(values) if ceiling is None else tf.clip_by_value(values, 0.0, ceiling)
-
-    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        passes = values > 0.0
-        if ceiling is not None:
-            passes = tf.logical_and(passes, values < ceiling)
-        return upstream * tf.cast(passes, upstream.dtype)
-
-    return Step(forward, backward)
-
-
-def swish() -> Step:
-    """Multiply values by their sigmoid.
-
-    Source:
-        Ramachandran et al., Searching for activation functions, 2017, section 4.
-    """
-
-    def backward(values: tf.Tensor, result: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        sigmoid = tf.sigmoid(values)
-        return upstream * (sigmoid + result * (1.0 - sigmoid))
-
-    return Step(lambda values: values * tf.sigmoid(values), backward)
+def relu() -> Step:
+    """Keep what is positive; the gradient passes where something was kept."""
+    return Step(
+        tf.nn.relu,
+        lambda values, result, upstream: upstream * tf.cast(values > 0.0, upstream.dtype),
+    )
 
 
 def affine(scale: Weights, offset: Weights) -> Step:
@@ -76,36 +55,6 @@ def dense(kernel: Weights, bias: Weights) -> Step:
             tf.matmul(values, tf.constant(kernel, values.dtype)) + tf.constant(bias, values.dtype)
         ),
         lambda values, result, upstream: tf.matmul(upstream, tf.constant(kernel.T, upstream.dtype)),
-    )
-
-
-def convolution(kernel: Weights, bias: Weights, pads: Sequence[tuple[int, int]]) -> Step:
-    """Convolve with stride 1; the derivative is a convolution with the kernel turned round.
-
-    Args:
-        kernel: (k, l, C, D).
-        bias: (D,).
-        pads: Zeros added before and after, for rows and for columns.
-
-    Returns:
-        The step, (N, h, w, C) to (N, h', w', D).
-
-    Source:
-        Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, chapter 4.
-    """
-    turned = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
-    opposite = [
-        (size - 1 - before, size - 1 - after)
-        for size, (before, after) in zip(kernel.shape[:2], pads, strict=True)
-    ]
-
-    def convolve(maps: tf.Tensor, weights: Weights, padding: Sequence[tuple[int, int]]) -> tf.Tensor:
-        explicit = [(0, 0), *padding, (0, 0)]
-        return tf.nn.conv2d(maps, tf.constant(weights, maps.dtype), 1, explicit)
-
-    return Step(
-        lambda values: convolve(values, kernel, pads) + tf.constant(bias, values.dtype),
-        lambda values, result, upstream: convolve(upstream, turned, opposite),
     )
 
 

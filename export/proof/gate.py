@@ -15,11 +15,13 @@ from edge_app.imaging.preprocess import to_picture, to_tensor
 from edge_app.model.golden import CanExplain
 from edge_app.model.gradcam import scale_to_peak
 from edge_app.model.inference import Explanation
+from edge_app.model.operating_point import choose_threshold
 from edge_app.model.pointing import Box, covered, points_inside
 from export.xrays import Xrays
 
-AUROC_LOSS = 0.005
-POINTING_LOSS = 0.02
+# By how much each may be lower than the 32-bit model's; the sensitivity must be the stated one.
+LOSSES = {"auroc": 0.005, "specificity": 0.02, "pointing_game": 0.02}
+_ROUNDING = 1e-9
 # Training may round otherwise than ONNX Runtime, but another X-ray is judged otherwise by more than this.
 _SAME_PROBABILITY = 0.02
 
@@ -28,20 +30,24 @@ _SAME_PROBABILITY = 0.02
 class Figures:
     """What a variant reached: counts, and shares in 0..1.
 
-    `sensitivity` and `specificity` are those at the manifest's threshold; `pointing_game` is the share of
-    X-rays with boxes on which the heat map's peak lies in one, None where no X-ray has a box.
+    `sensitivity` and `specificity` are those at its own `threshold`; `pointing_game` is the share of X-rays
+    with boxes on which the heat map's peak lies in one, None where no X-ray has a box.
     """
 
     samples: int
     fractured: int
     auroc: float
+    threshold: float
     sensitivity: float
     specificity: float
     pointing_game: float | None
 
     def __str__(self) -> str:
         pointing = "not known" if self.pointing_game is None else f"{self.pointing_game:.4f}"
-        return f"AUROC {self.auroc:.4f}, pointing game {pointing}"
+        return (
+            f"AUROC {self.auroc:.4f}, sensitivity {self.sensitivity:.4f} and specificity "
+            f"{self.specificity:.4f} at {self.threshold:.4f}, pointing game {pointing}"
+        )
 
 
 class Gate:
@@ -49,7 +55,8 @@ class Gate:
 
     Args:
         xrays: The validation X-rays.
-        threshold: The probability from which the finding is reported.
+        threshold: The probability from which the 32-bit model reports the finding.
+        target_sensitivity: The sensitivity for which that was chosen, and each variant's is, 0..1.
         model: The 32-bit model.
         probabilities: What the training's own model said, by image id.
 
@@ -58,16 +65,21 @@ class Gate:
     """
 
     def __init__(
-        self, xrays: Xrays, threshold: float, model: CanExplain, probabilities: Mapping[str, float]
+        self,
+        xrays: Xrays,
+        threshold: float,
+        target_sensitivity: float,
+        model: CanExplain,
+        probabilities: Mapping[str, float],
     ) -> None:
         self._xrays = xrays
-        self._threshold = threshold
+        self._target_sensitivity = target_sensitivity
         explanations = self._explain(model, "float32")
         _require_same(xrays, explanations, probabilities)
         self.reference = measure(xrays, explanations, threshold)
 
     def measure(self, model: CanExplain, name: str) -> Figures:
-        """Measure a variant.
+        """Choose a variant's threshold, as training chose that of the 32-bit model, and measure it there.
 
         Args:
             model: The variant.
@@ -79,13 +91,19 @@ class Gate:
         Raises:
             ModelError: the variant gives no number for an X-ray.
         """
-        return measure(self._xrays, self._explain(model, name), self._threshold)
+        explanations = self._explain(model, name)
+        labels, probabilities = _labels(self._xrays), _probabilities(explanations)
+        threshold = choose_threshold(labels, probabilities, self._target_sensitivity)
+        return measure(self._xrays, explanations, threshold)
 
     def admits(self, figures: Figures) -> bool:
-        """Tell whether figures lose no more against the reference than a variant may."""
-        pointing, reference = figures.pointing_game, self.reference.pointing_game
-        keeps_pointing = pointing is None or reference is None or reference - pointing <= POINTING_LOSS
-        return self.reference.auroc - figures.auroc <= AUROC_LOSS and keeps_pointing
+        """Tell whether a variant is as sensitive as stated, and loses no more than it may."""
+        if figures.sensitivity < self._target_sensitivity - _ROUNDING:
+            return False
+        return all(
+            _loss(getattr(self.reference, name), getattr(figures, name)) <= allowed
+            for name, allowed in LOSSES.items()
+        )
 
     def _explain(self, model: CanExplain, name: str) -> list[Explanation]:
         squares = tqdm(self._xrays.squares, f"explain {name}", unit="image", leave=False, disable=None)
@@ -106,10 +124,9 @@ def measure(xrays: Xrays, explanations: Sequence[Explanation], threshold: float)
     Raises:
         DataError: the X-rays do not show the finding, or all of them do.
     """
-    labels = np.array([xray.fractured for xray in xrays.records])
+    labels, probabilities = _labels(xrays), _probabilities(explanations)
     if labels.all() or not labels.any():
         raise DataError("The run's validation X-rays are of one class only, so no variant can be measured.")
-    probabilities = np.array([explanation.probability for explanation in explanations])
     reported = probabilities >= threshold
     hits = [
         _points_inside(explanation.heatmap, shape, xrays.squares.shape[1], xray.boxes)
@@ -120,10 +137,24 @@ def measure(xrays: Xrays, explanations: Sequence[Explanation], threshold: float)
         samples=len(labels),
         fractured=int(labels.sum()),
         auroc=float(roc_auc_score(labels, probabilities)),
+        threshold=threshold,
         sensitivity=float(reported[labels].mean()),
         specificity=float(1 - reported[~labels].mean()),
         pointing_game=float(np.mean(hits)) if hits else None,
     )
+
+
+def _labels(xrays: Xrays) -> NDArray[np.bool_]:
+    return np.array([xray.fractured for xray in xrays.records])
+
+
+def _probabilities(explanations: Sequence[Explanation]) -> NDArray[np.float64]:
+    return np.array([explanation.probability for explanation in explanations])
+
+
+def _loss(reference: float | None, value: float | None) -> float:
+    """Return by how much a figure is lower; what is not known is no loss."""
+    return 0.0 if reference is None or value is None else reference - value
 
 
 def _require_same(

@@ -1,11 +1,10 @@
-"""Smaller precisions of the features graph, each behind the gate."""
+"""The features graph in a smaller precision, behind the gate."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,20 +12,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
-from onnxruntime.transformers.float16 import convert_float_to_float16
 from tqdm import tqdm
 
 from edge_app.errors import ExportError, ModelError
 from edge_app.imaging.preprocess import to_tensor
-from edge_app.model.golden import CanExplain
+from edge_app.model.bundle import Graphs
+from edge_app.model.inference import ModelPair
 from export.graph.convert import to_bytes
-from export.proof.gate import AUROC_LOSS, POINTING_LOSS, Figures, Gate
+from export.proof.gate import LOSSES, Figures, Gate
 
-INT8, FLOAT16 = "int8", "float16"
-_FILES = {INT8: "features.int8.onnx", FLOAT16: "features.fp16.onnx"}
-_DEVICES = {INT8: ("cpu",), FLOAT16: ("cuda",)}
+INT8 = "int8"
+_FILE = "features.int8.onnx"
 # Sums and joins stay in 32-bit: in 8-bit they made no model that was tried faster.
 _QUANTISED = ["Conv", "Relu", "Clip"]
 
@@ -35,48 +32,42 @@ logger = logging.getLogger("export")
 
 @dataclass(frozen=True)
 class VariantGraph:
-    """A features graph in a smaller precision, and what it reached beside the 32-bit `reference`."""
+    """A variant as it runs, the file of its features graph, and its figures beside the 32-bit model's."""
 
+    graphs: Graphs
     file: str
-    features: bytes
-    devices: tuple[str, ...]
     figures: Figures
     reference: Figures
 
 
-def make_variants(
-    names: Sequence[str],
-    features: bytes,
-    calibration: NDArray[np.uint8],
-    open_model: Callable[[bytes], CanExplain],
-    gate: Gate,
-) -> dict[str, VariantGraph]:
-    """Make smaller variants, and keep those that are as good as the 32-bit model.
+def make_int8(whole: Graphs, calibration: NDArray[np.uint8], gate: Gate) -> VariantGraph | None:
+    """Make the variant int8, and keep it if it is as good as the 32-bit model.
 
     Args:
-        names: `INT8`, `FLOAT16`.
-        features: The features graph in 32-bit.
+        whole: The 32-bit model.
         calibration: X-rays of the train side, uint8 (N, S, S).
-        open_model: Puts a features graph together with the classifier.
-        gate: Decides which variant is kept.
+        gate: Decides.
 
     Returns:
-        The variants that are kept, by name.
+        The variant, or None and a line that says why it is left out.
 
     Raises:
-        ExportError: a variant is no valid ONNX graph.
+        ExportError: the variant is no valid ONNX graph.
     """
-    makers: Mapping[str, Callable[[], bytes]] = {
-        INT8: lambda: to_int8(features, calibration),
-        FLOAT16: lambda: to_float16(features),
-    }
-    kept = {}
-    for name in names:
-        graph = makers[name]()
-        figures = _admitted(name, partial(open_model, graph), gate)
-        if figures:
-            kept[name] = VariantGraph(_FILES[name], graph, _DEVICES[name], figures, gate.reference)
-    return kept
+    features = to_int8(whole.features, calibration)
+    graphs = replace(whole, features=features, variant=INT8, devices=("cpu",))
+    try:
+        figures = gate.measure(ModelPair(graphs, "cpu"), INT8)
+    except ModelError as error:
+        logger.warning("%s is left out: %s", INT8, error)
+        return None
+    comparison = f"{INT8}: {figures}; {whole.variant}: {gate.reference}"
+    if not gate.admits(figures):
+        losses = ", ".join(f"{name} {loss:g}" for name, loss in LOSSES.items())
+        logger.warning("%s. It is left out: the most that it may lose is %s.", comparison, losses)
+        return None
+    logger.info("%s.", comparison)
+    return VariantGraph(graphs, _FILE, figures, gate.reference)
 
 
 def to_int8(features: bytes, calibration: NDArray[np.uint8]) -> bytes:
@@ -96,7 +87,7 @@ def to_int8(features: bytes, calibration: NDArray[np.uint8]) -> bytes:
     add_pre_process_metadata(model)  # it is simplified already; else the tool warns that it may not be
     try:
         with TemporaryDirectory() as folder:
-            path = Path(folder) / _FILES[INT8]
+            path = Path(folder) / _FILE
             quantize_static(
                 model,
                 path,
@@ -116,23 +107,6 @@ def to_int8(features: bytes, calibration: NDArray[np.uint8]) -> bytes:
         ) from error
 
 
-def to_float16(features: bytes) -> bytes:
-    """Halve the precision of weights and activations; the image and the features stay 32-bit.
-
-    Args:
-        features: The features graph in 32-bit.
-
-    Returns:
-        The graph.
-
-    Raises:
-        ExportError: the result is no valid ONNX graph.
-    """
-    model = ONNXModel(convert_float_to_float16(onnx.load_model_from_string(features), keep_io_types=True))
-    model.topological_sort()  # the converter puts its casts at the end
-    return to_bytes(model.model)
-
-
 class _Calibration(CalibrationDataReader):
     """Hands out X-rays one by one."""
 
@@ -147,23 +121,3 @@ class _Calibration(CalibrationDataReader):
     def _read(name: str, squares: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
         for square in tqdm(squares, "calibrate int8", unit="image", leave=False, disable=None):
             yield {name: to_tensor(square[np.newaxis])}
-
-
-def _admitted(name: str, open_variant: Callable[[], CanExplain], gate: Gate) -> Figures | None:
-    """Return a variant's figures, or None and a line that says why it is left out."""
-    try:
-        figures = gate.measure(open_variant(), name)
-    except ModelError as error:
-        logger.warning("%s is left out: %s", name, error)
-        return None
-    comparison = f"{name}: {figures}; float32: {gate.reference}"
-    if not gate.admits(figures):
-        logger.warning(
-            "%s. It is left out: AUROC may fall by %g, the pointing game by %g.",
-            comparison,
-            AUROC_LOSS,
-            POINTING_LOSS,
-        )
-        return None
-    logger.info("%s.", comparison)
-    return figures

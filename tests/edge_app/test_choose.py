@@ -1,16 +1,39 @@
 from __future__ import annotations
 
+import _ctypes
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_app.choose import ROUNDS, choose, decide, main, measure
+from edge_app.choose import ROUNDS, choose, main, measure
 from edge_app.errors import BundleError
+from edge_app.model.choice import decide
 from edge_app.model.inference import Explanation
 from edge_app.predictor import Predictor
 from tests import toy
+from tests.conftest import ROOT
+
+CHOOSE_AND_START = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from edge_app.choose import choose
+from edge_app.model.choice import write_choice
+from edge_app.model.inference import devices_to_try
+from edge_app.predictor import Predictor
+
+bundle_dir = Path(sys.argv[1])
+choice = replace(choose(bundle_dir, device="auto", threads=1), variant="int8")
+write_choice(bundle_dir, choice)
+predictor = Predictor(bundle_dir, device="auto", threads=1)
+print(devices_to_try("auto")[0], choice.device, predictor.variant, predictor.device)
+"""
 
 
 class Clock:
@@ -111,6 +134,18 @@ def test_command_writes_a_choice_that_the_predictor_follows(
     assert all(found["reproduces"] and found["median_ms"] > 0 for found in choice["measurements"].values())
     assert caplog.messages[-2] == f"Chosen: {choice['variant']}. {choice['reason']}"
     assert Predictor(tmp_path, device="cpu").variant == choice["variant"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="puts a driver in place by LD_LIBRARY_PATH")
+def test_choice_is_followed_where_an_nvidia_driver_is_there_but_cuda_does_not_work(tmp_path: Path) -> None:
+    """Let a library that is no driver stand where the driver would be."""
+    bundle_dir = toy.write_two_variants(tmp_path / "bundle")
+    shutil.copy(_ctypes.__file__, tmp_path / "libcuda.so.1")
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    command = [sys.executable, "-c", CHOOSE_AND_START, bundle_dir]
+    process = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[-1] == "cuda cpu int8 cpu"
+    assert "is not for this model, device and processor" not in process.stderr
 
 
 def test_command_that_cannot_write_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

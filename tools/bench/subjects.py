@@ -37,7 +37,7 @@ def bundled(bundle_dir: Path, like: Path) -> Subject:
     Raises:
         BundleError: there is no bundle that can be used.
     """
-    size_px = load_bundle(like).manifest.size_px
+    size_px = load_bundle(like).manifest.input.size_px
     shutil.copytree(like, bundle_dir, ignore=shutil.ignore_patterns(CHOICE))
     return Subject(bundle_dir, _manifest(bundle_dir)["architecture"], size_px)
 
@@ -72,7 +72,7 @@ def _export(bundle_dir: Path, manifest: dict[str, Any]) -> None:
     drawn = np.stack([to_square(draw_xray(seed), OTHER_SIZE_PX) for seed in range(_CALIBRATION)])
     graphs[_INT8] = to_int8(graphs[FEATURES], drawn)
     float32 = manifest["variants"]["float32"]
-    unknown = {"sensitivity": 0, "specificity": 0, "pointing_game": None}
+    unknown = {"threshold": 0, "sensitivity": 0, "specificity": 0, "pointing_game": None}
     changes = {
         "name": f"{OTHER_MODEL}-{OTHER_SIZE_PX}",
         "architecture": OTHER_MODEL,

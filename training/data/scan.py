@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge_app.errors import DataError, ImageError
+from edge_app.files import write_whole
 from edge_app.imaging.images import decode_image
 from edge_app.imaging.preprocess import to_square
 from training.data.samples import Sample
@@ -175,16 +175,12 @@ def _cached(samples: Sequence[Sample], size_px: int, path: Path) -> tuple[NDArra
 
 def _write(path: Path, samples: Sequence[Sample], keys: NDArray[np.bytes_], size_px: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}-{path.name}")  # another process may write the same cache
-    try:
-        records = np.lib.format.open_memmap(partial, "w+", _record(size_px), (len(samples),))
+    with write_whole(path) as place:
+        records = np.lib.format.open_memmap(place, "w+", _record(size_px), (len(samples),))
         records["key"] = keys
         _fill(records, samples, size_px)
         records.flush()
         del records
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _mapped(path: Path) -> NDArray[Any] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from edge_app.model.operating_point import choose_threshold
 from training.data.samples import Sample
 from training.evaluation import metrics
 from training.evaluation.metrics import Estimate, Labels, Scored, Scores
@@ -37,7 +38,7 @@ def evaluate_scores(labels: Labels, probabilities: Scores, groups: NDArray[np.in
         A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
         each with a 95 % interval, null where the bootstrap gives none.
     """
-    threshold = metrics.choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
+    threshold = choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
     answered = metrics.bootstrap(metrics.answers(labels, probabilities >= threshold), groups)
     return {
         "samples": len(labels),

@@ -105,8 +105,8 @@ def _bundle(bundle_dir: Path) -> Candidate:
         scorer=BundleScorer(bundle),
         trained_on=str(settings.get("dataset_sha256", "")) if isinstance(settings, dict) else "",
         finding=training["dataset"].get("finding", ""),
-        method=bundle.manifest.method,
-        threshold=bundle.manifest.threshold,
+        method=bundle.manifest.heatmap.method,
+        threshold=bundle.manifest.operating_point.threshold,
         target_sensitivity=content["operating_point"].get("target_sensitivity"),
     )
 

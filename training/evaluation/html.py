@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +12,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from edge_app.files import write_whole
 
 # Okabe & Ito's colours stay apart for colour-blind readers. The pale ones are left out, and the purple is
 # darker than theirs, so that every line can be seen on paper.
@@ -140,9 +141,8 @@ def write_report(path: Path, title: str, subtitle: str, sections: Sequence[Secti
 {body}</body>
 </html>
 """
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    with write_whole(path) as place:
+        place.write_text(page, encoding="utf-8")
 
 
 def _section(section: Section) -> str:

@@ -364,26 +364,6 @@ def fit_isotonic(labels: Labels, probabilities: Scores) -> IsotonicRegression:
     return IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(probabilities, labels)
 
 
-def choose_threshold(labels: Labels, scores: Scores, target_sensitivity: float) -> float:
-    """Choose the highest threshold that flags the wanted share of the fractured.
-
-    It lies halfway to the next lower score, so that rounding in another runtime flips no answer.
-
-    Args:
-        labels: float32 (N,), 0 or 1, both present.
-        scores: float64 (N,), flagged when at or above the threshold.
-        target_sensitivity: 0..1.
-
-    Returns:
-        The threshold.
-    """
-    fractured = np.sort(scores[labels == 1])[::-1]
-    needed = int(np.ceil(target_sensitivity * len(fractured) - 1e-9))  # 0.55 * 100 is above 55
-    last_flagged = fractured[needed - 1]
-    below = scores[scores < last_flagged]
-    return float((last_flagged + below.max()) / 2) if below.size else float(last_flagged)
-
-
 def _rounds(groups: NDArray[np.int64], seed: int) -> Iterator[Weights]:
     """Draw the groups of each round, and tell how often each sample counts, some rounds at a time.
 

@@ -142,7 +142,7 @@ class BundleScorer:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self.size_px = bundle.manifest.size_px
+        self.size_px = bundle.manifest.input.size_px
         self._several_classes = len(bundle.manifest.classes) > 1
         self._pair = ModelPair(bundle.graphs)
 

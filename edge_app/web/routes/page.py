@@ -13,7 +13,16 @@ from edge_app.settings import Settings
 
 CARD = "MODEL_CARD.md"
 # The packages of the app's own list; what they bring is told in docs/DEPENDENCIES.md.
-PACKAGES = ("flask", "flask-babel", "numpy", "onnxruntime", "opencv-python-headless", "pillow", "waitress")
+PACKAGES = (
+    "flask",
+    "flask-babel",
+    "msgspec",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pillow",
+    "waitress",
+)
 
 
 def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
@@ -31,7 +40,7 @@ def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
 
     @routes.get("/")
     def show() -> ResponseReturnValue:
-        parts = _in_words(manifest.dataset.body_parts)
+        parts = _in_words(manifest.training.dataset.body_parts)
         return render_template("page.html", manifest=manifest, settings=settings, body_parts=parts)
 
     @routes.get("/about")
@@ -41,7 +50,7 @@ def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
             manifest=manifest,
             settings=settings,
             predictor=predictor,
-            body_parts=_in_words(manifest.dataset.body_parts),
+            body_parts=_in_words(manifest.training.dataset.body_parts),
             card=_card(settings),
             packages=[_package(name) for name in PACKAGES],
         )

@@ -57,7 +57,7 @@ def test_missing_bundle_says_how_to_name_one(tmp_path: Path) -> None:
         load_bundle(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 200_000, '{"schema_version": 2}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 200_000, '{"schema_version": 3}'])
 def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
     toy.write_toy_bundle(tmp_path)
     (tmp_path / "manifest.json").write_text(text)
@@ -68,15 +68,18 @@ def test_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"schema_version": 1}, "schema version 1; this app reads version 2"),
-        ({"finding": "abnormality"}, "lacks or misstates finding"),
-        ({"training": {}}, "lacks or misstates 'dataset'"),
-        ({"files": {}}, "lists no classifier.onnx and no features.onnx and no golden-1.png"),
-        ({"files": {name: "0" for name in NEEDED if name != "golden-2.png"}}, "lists no golden-2.png"),
+        ({"schema_version": 1}, "schema version 1; this app reads version 3"),
+        ({"finding": "abnormality"}, "json is not as expected: Expected a finding among"),
+        ({"training": {}}, r"json is not as expected: .*`dataset` - at `\$.training`. Install"),
+        ({"files": {}}, "the SHA-256 of classifier.onnx and of features.onnx and of golden-1.png"),
+        (
+            {"files": {name: "0" for name in NEEDED if name != "golden-2.png"}},
+            "the SHA-256 of golden-2.png",
+        ),
         ({"files": {"../features.onnx": "0", **NEEDED}}, "outside"),
         ({"files": {"..": "0", **NEEDED}}, "is missing from"),
         ({"files": {"a\0": "0", **NEEDED}}, "missing from|not the file"),
-        ({"files": None}, "lacks or misstates"),
+        ({"files": None}, "is not as expected"),
     ],
 )
 def test_manifest_with_a_wrong_value_is_refused(

@@ -27,6 +27,7 @@ def bundle_dir(tmp_path: Path) -> Path:
 def choice_for(bundle_dir: Path) -> Choice:
     return Choice(
         manifest_sha256=manifest_hash(bundle_dir),
+        preferred_device="cpu",
         device="cpu",
         onnxruntime="1.0",
         processor=processor_name(),
@@ -59,7 +60,7 @@ def test_file_holds_what_was_measured(bundle_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"manifest_sha256": "0"}, {"device": "cuda"}, {"processor": "another"}]
+    "changes", [{"manifest_sha256": "0"}, {"preferred_device": "cuda"}, {"processor": "another"}]
 )
 def test_choice_for_something_else_is_ignored_in_one_line(
     bundle_dir: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, str]

@@ -41,6 +41,17 @@ def test_cuda_that_cannot_be_used_is_refused_not_replaced(toy_bundle: Path) -> N
         ModelPair(load_bundle(toy_bundle).graphs, device="cuda")
 
 
+def test_broken_graph_is_not_blamed_on_cuda(toy_bundle: Path) -> None:
+    graphs = load_bundle(toy_bundle).graphs
+    with pytest.raises(BundleError, match="no ONNX file"):
+        ModelPair(replace(graphs, features=b"not a graph"), device="cuda")
+    with pytest.raises(BundleError, match="do not run"):
+        ModelPair(replace(graphs, features=graphs.classifier), device="cuda")
+    without_number = toy.classifier_graph(np.full((2, 1), np.nan, "f4"))
+    with pytest.raises(ModelError, match="gave no number"):
+        ModelPair(replace(graphs, classifier=without_number), device="cuda")
+
+
 def test_variant_that_is_not_for_the_device_is_refused(tmp_path: Path) -> None:
     graphs = load_bundle(toy.write_two_variants(tmp_path), "int8").graphs
     assert ModelPair(graphs, device="auto").device == "cpu"

@@ -72,7 +72,7 @@ def test_signature_is_ignored_without_a_key(signed: Path) -> None:
 def test_altered_manifest_is_refused(signed: Path, key_path: Path) -> None:
     manifest = signed / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"threshold": 0.5', '"threshold": 0.9'))
-    assert load_bundle(signed).manifest.threshold == 0.9
+    assert load_bundle(signed).manifest.operating_point.threshold == 0.9
     with pytest.raises(BundleError, match="is not that of the key"):
         load_bundle(signed, trusted_key=key_path)
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from edge_app.errors import BundleError, ExportError
@@ -23,8 +22,8 @@ from tests.toy import GRID, SIZE_PX, classifier_graph, features_graph, graphs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-WHOLE = Figures(samples=8, fractured=4, auroc=0.9, sensitivity=0.8, specificity=0.7, pointing_game=0.5)
-SMALL = Figures(samples=8, fractured=4, auroc=0.899, sensitivity=0.79, specificity=0.71, pointing_game=None)
+WHOLE = Figures(8, 4, auroc=0.9, threshold=0.5, sensitivity=0.8, specificity=0.7, pointing_game=0.5)
+SMALL = Figures(8, 4, auroc=0.899, threshold=0.4, sensitivity=0.79, specificity=0.71, pointing_game=None)
 NAMES = {
     "features.onnx",
     "classifier.onnx",
@@ -46,7 +45,9 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def exported() -> Export:
-    model = ModelPair(graphs_of(features_graph(), classifier_graph()), "cpu")
+    whole = graphs_of(features_graph(), classifier_graph())
+    int8 = replace(whole, features=features_graph(254), variant="int8")
+    model = ModelPair(whole, "cpu")
     pictures = draw_pictures()
     return Export(
         size_px=SIZE_PX,
@@ -59,7 +60,7 @@ def exported() -> Export:
             "model.onnx": b"the whole",
         },
         differences=[Difference("logit", 1e-6, 1e-4, "[0, 0] (noise)")],
-        variants={"int8": VariantGraph("features.int8.onnx", features_graph(254), ("cpu",), SMALL, WHOLE)},
+        variants={"int8": VariantGraph(int8, "features.int8.onnx", SMALL, WHOLE)},
         pictures=pictures,
         golden=record_cases(pictures, {"float32": model, "int8": model}, SIZE_PX),
     )
@@ -97,6 +98,7 @@ def test_manifest_tells_of_the_variants(bundle_dir: Path) -> None:
                 "samples": 8,
                 "fractured": 4,
                 "auroc": 0.899,
+                "threshold": 0.4,
                 "sensitivity": 0.79,
                 "specificity": 0.71,
                 "pointing_game": None,
@@ -104,6 +106,7 @@ def test_manifest_tells_of_the_variants(bundle_dir: Path) -> None:
                     "samples": 8,
                     "fractured": 4,
                     "auroc": 0.9,
+                    "threshold": 0.5,
                     "sensitivity": 0.8,
                     "specificity": 0.7,
                     "pointing_game": 0.5,
@@ -115,7 +118,7 @@ def test_manifest_tells_of_the_variants(bundle_dir: Path) -> None:
 
 def test_manifest_tells_of_the_heat_map_and_the_finding(bundle_dir: Path) -> None:
     manifest = manifest_of(bundle_dir)
-    assert manifest["schema_version"] == 2
+    assert manifest["schema_version"] == 3
     assert (manifest["classes"], manifest["finding"]) == (["fracture"], "fracture")
     assert manifest["heatmap"]["method"] == "grad-cam"
     assert (manifest["heatmap"]["layer"], manifest["heatmap"]["grid"]) == ("pooled", [GRID, GRID])
@@ -201,8 +204,10 @@ def test_bundle_that_was_put_aside_by_a_broken_off_export_is_taken_up(
 
 def test_run_that_the_app_could_not_read_is_refused(run: Run, exported: Export, tmp_path: Path) -> None:
     description = describe(run, exported)
-    description["operating_point"] = {**description["operating_point"], "threshold": np.inf}
-    with pytest.raises(ExportError, match=r"misstates operating_point\.threshold"):
+    description["operating_point"] = {**description["operating_point"], "threshold": 1.5}
+    with pytest.raises(
+        ExportError, match=r"Expected `float` <= 1\.0 - at `\$\.operating_point\.threshold`\. Train again"
+    ):
         write_bundle(tmp_path / "bundle", description, exported.files)
     assert not list(tmp_path.iterdir())
 

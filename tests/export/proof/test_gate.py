@@ -49,7 +49,7 @@ def showing(probability: float, heatmap: np.ndarray) -> Explanation:
 
 def gate(reference: list[Explanation], labels: str) -> Gate:
     said = {str(index): each.probability for index, each in enumerate(reference)}
-    return Gate(xrays(labels), 0.5, Recorded(*reference), said)
+    return Gate(xrays(labels), 0.5, 0.9, Recorded(*reference), said)
 
 
 def test_figures_of_a_case_made_by_hand() -> None:
@@ -60,6 +60,7 @@ def test_figures_of_a_case_made_by_hand() -> None:
         samples=5,
         fractured=2,
         auroc=pytest.approx(4.5 / 6),
+        threshold=0.5,
         sensitivity=1.0,
         specificity=pytest.approx(1 / 3),
         pointing_game=0.5,
@@ -93,24 +94,35 @@ def test_xrays_of_one_class_tell_nothing(labels: str) -> None:
     ("change", "admitted"),
     [
         ({}, True),
-        ({"auroc": 0.8951, "pointing_game": 0.4801}, True),
+        ({"auroc": 0.8951, "specificity": 0.7801, "pointing_game": 0.4801}, True),
         ({"auroc": 0.8949}, False),
+        ({"specificity": 0.7799}, False),
         ({"pointing_game": 0.4799}, False),
-        ({"auroc": 0.99, "pointing_game": 0.99}, True),
+        ({"sensitivity": 0.9}, True),
+        ({"sensitivity": 0.89}, False),
+        ({"auroc": 0.99, "sensitivity": 0.99, "specificity": 0.99, "pointing_game": 0.99}, True),
     ],
 )
 def test_gate_admits_small_losses_only(change: dict[str, float], admitted: bool) -> None:
     judged = gate([answer(0.9), answer(0.1)], "FN")
-    judged.reference = Figures(2, 1, 0.9, 0.9, 0.9, 0.5)
+    judged.reference = Figures(20, 10, 0.9, 0.5, 0.95, 0.8, 0.5)
     assert judged.admits(replace(judged.reference, **change)) is admitted
 
 
 def test_gate_measures_a_variant_on_the_same_xrays() -> None:
     judged = gate([answer(0.9), answer(0.1)], "FN")
-    assert judged.reference == Figures(2, 1, 1.0, 1.0, 1.0, 1.0)
+    assert judged.reference == Figures(2, 1, 1.0, 0.5, 1.0, 1.0, 1.0)
     worse = judged.measure(Recorded(answer(0.2, column=3), answer(0.8)), "int8")
-    assert worse == Figures(2, 1, 0.0, 0.0, 0.0, 0.0)
+    assert worse == Figures(2, 1, 0.0, 0.2, 1.0, 0.0, 0.0)
     assert not judged.admits(worse)
+
+
+def test_variant_is_measured_at_its_own_threshold_for_the_stated_sensitivity() -> None:
+    # At the 32-bit model's 0.5, this variant would report none.
+    judged = gate([answer(0.9), answer(0.8), answer(0.1), answer(0.1)], "FFNN")
+    lower = judged.measure(Recorded(answer(0.4), answer(0.3), answer(0.2), answer(0.1)), "int8")
+    assert (lower.threshold, lower.sensitivity, lower.specificity) == (pytest.approx(0.25), 1.0, 1.0)
+    assert judged.admits(lower)
 
 
 def test_unknown_pointing_game_is_no_loss() -> None:
@@ -121,9 +133,9 @@ def test_unknown_pointing_game_is_no_loss() -> None:
 def test_xray_that_is_classified_otherwise_than_in_training_is_named() -> None:
     answers = [answer(0.9), answer(0.1)]
     with pytest.raises(DataError, match=r"1\.png had a probability of 0\.130 in training and has 0\.1"):
-        Gate(xrays("FN"), 0.5, Recorded(*answers), {"0": 0.905, "1": 0.13})
+        Gate(xrays("FN"), 0.5, 0.9, Recorded(*answers), {"0": 0.905, "1": 0.13})
 
 
 def test_xray_that_training_did_not_see_is_named() -> None:
     with pytest.raises(DataError, match=r"0\.png had a probability of nan"):
-        Gate(xrays("FN"), 0.5, Recorded(answer(0.9), answer(0.1)), {"1": 0.1})
+        Gate(xrays("FN"), 0.5, 0.9, Recorded(answer(0.9), answer(0.1)), {"1": 0.1})

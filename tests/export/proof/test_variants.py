@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import resource
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -9,19 +10,20 @@ import pytest
 
 from edge_app.errors import ExportError
 from edge_app.imaging.preprocess import to_tensor
+from edge_app.model.bundle import Graphs
 from edge_app.model.golden import CanExplain
-from edge_app.model.inference import ModelPair, open_session
+from edge_app.model.inference import open_session
 from export.graph.graphs import build_graphs
 from export.graph.split import split_model
 from export.proof.gate import Figures
-from export.proof.variants import make_variants, to_float16, to_int8
+from export.proof.variants import make_int8, to_int8
 from tests.networks import HEADS, SIZE_PX, network
-from tests.toy import classifier_graph, features_graph, graphs_of
+from tests.toy import graphs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-GOOD = Figures(samples=8, fractured=4, auroc=0.9, sensitivity=0.9, specificity=0.8, pointing_game=0.5)
-BAD = Figures(samples=8, fractured=4, auroc=0.8, sensitivity=0.9, specificity=0.8, pointing_game=0.5)
+GOOD = Figures(8, 4, auroc=0.9, threshold=0.5, sensitivity=0.9, specificity=0.8, pointing_game=0.5)
+BAD = Figures(8, 4, auroc=0.8, threshold=0.5, sensitivity=0.9, specificity=0.8, pointing_game=0.5)
 
 
 class Measured:
@@ -51,11 +53,10 @@ def squares() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (8, SIZE_PX, SIZE_PX), np.uint8)
 
 
-@pytest.fixture(scope="module", params=["int8", "float16"])
-def pair_of_graphs(request: pytest.FixtureRequest, graphs: dict[str, bytes], squares: np.ndarray) -> tuple:
+@pytest.fixture(scope="module")
+def pair_of_graphs(graphs: dict[str, bytes], squares: np.ndarray) -> tuple:
     features = graphs["features.onnx"]
-    smaller = to_int8(features, squares) if request.param == "int8" else to_float16(features)
-    return features, smaller
+    return features, to_int8(features, squares)
 
 
 def operators(graph: bytes) -> list[str]:
@@ -95,63 +96,63 @@ def test_int8_weights_are_quantised_by_channel(graphs: dict[str, bytes], squares
         assert list(scales.dims) == [kernel.dims[0]]
 
 
-def test_float16_holds_its_weights_in_float16(graphs: dict[str, bytes]) -> None:
-    graph = onnx.load_model_from_string(to_float16(graphs["features.onnx"])).graph
-    kernels = [tensor for tensor in graph.initializer if len(tensor.dims) == 4]
-    assert {tensor.data_type for tensor in kernels} == {onnx.TensorProto.FLOAT16}
-
-
-def test_variants_have_the_same_bytes_again(graphs: dict[str, bytes], squares: np.ndarray) -> None:
+def test_variant_has_the_same_bytes_again(graphs: dict[str, bytes], squares: np.ndarray) -> None:
     features = graphs["features.onnx"]
     assert to_int8(features, squares) == to_int8(features, squares)
-    assert to_float16(features) == to_float16(features)
 
 
-def make(
-    figures: Figures, names: list[str], graphs: dict[str, bytes], squares: np.ndarray, grid: int = 8
-) -> dict:
-    size_px = squares.shape[1]
-
-    def open_model(features: bytes) -> ModelPair:
-        return ModelPair(graphs_of(features, graphs["classifier.onnx"], size_px, grid), "cpu")
-
-    gate = Measured(figures, size_px)
-    return make_variants(names, graphs["features.onnx"], squares, open_model, gate)
+@pytest.fixture(scope="module")
+def whole(graphs: dict[str, bytes]) -> Graphs:
+    return graphs_of(graphs["features.onnx"], graphs["classifier.onnx"], SIZE_PX, grid=8)
 
 
-def test_variants_that_pass_are_kept_with_their_figures(
-    graphs: dict[str, bytes], squares: np.ndarray, caplog: pytest.LogCaptureFixture
+def test_variant_that_passes_is_kept_with_its_figures(
+    whole: Graphs, squares: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "export")
-    found = make(GOOD, ["int8", "float16"], graphs, squares)
-    assert {name: (each.file, each.devices) for name, each in found.items()} == {
-        "int8": ("features.int8.onnx", ("cpu",)),
-        "float16": ("features.fp16.onnx", ("cuda",)),
-    }
-    assert all((each.figures, each.reference) == (GOOD, GOOD) for each in found.values())
-    assert (
-        "int8: AUROC 0.9000, pointing game 0.5000; float32: AUROC 0.9000, pointing game 0.5000."
-        in caplog.messages
+    variant = make_int8(whole, squares, Measured(GOOD, SIZE_PX))
+    assert variant is not None
+    assert (variant.file, variant.graphs.variant, variant.graphs.devices) == (
+        "features.int8.onnx",
+        "int8",
+        ("cpu",),
     )
+    assert variant.graphs.features == to_int8(whole.features, squares)
+    assert (variant.figures, variant.reference) == (GOOD, GOOD)
+    assert caplog.messages == [
+        "int8: AUROC 0.9000, sensitivity 0.9000 and specificity 0.8000 at 0.5000, pointing game 0.5000; "
+        "float32: AUROC 0.9000, sensitivity 0.9000 and specificity 0.8000 at 0.5000, pointing game 0.5000."
+    ]
 
 
 def test_variant_that_loses_too_much_is_left_out_and_says_so(
-    graphs: dict[str, bytes], squares: np.ndarray, caplog: pytest.LogCaptureFixture
+    whole: Graphs, squares: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert make(BAD, ["float16"], graphs, squares) == {}
+    assert make_int8(whole, squares, Measured(BAD, SIZE_PX)) is None
+    assert caplog.messages[0].startswith("int8: AUROC 0.8000, sensitivity 0.9000")
+    assert caplog.messages[0].endswith(
+        "It is left out: the most that it may lose is auroc 0.005, specificity 0.02, pointing_game 0.02."
+    )
+
+
+def test_variant_without_a_number_is_left_out_and_says_so(
+    whole: Graphs, squares: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    silent = replace(whole, classifier=classifier_of_nothing(whole.classifier))
+    assert make_int8(silent, squares, Measured(GOOD, SIZE_PX)) is None
     assert caplog.messages == [
-        "float16: AUROC 0.8000, pointing game 0.5000; float32: AUROC 0.9000, pointing game 0.5000. "
-        "It is left out: AUROC may fall by 0.005, the pointing game by 0.02."
+        "int8 is left out: The model gave no number for this picture, so nothing was predicted."
     ]
 
 
-def test_variant_that_overflows_is_left_out_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    # White over 1e-3 is 255000, which is more than a 16-bit number can be.
-    large = {"features.onnx": features_graph(white=1e-3), "classifier.onnx": classifier_graph()}
-    assert make(GOOD, ["float16"], large, np.zeros((1, 32, 32), np.uint8), grid=16) == {}
-    assert caplog.messages == [
-        "float16 is left out: The model gave no number for this picture, so nothing was predicted."
-    ]
+def classifier_of_nothing(classifier: bytes) -> bytes:
+    """Return a classifier whose weights are not numbers."""
+    model = onnx.load_model_from_string(classifier)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = np.full_like(onnx.numpy_helper.to_array(tensor), np.nan)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    return model.SerializeToString()
 
 
 def test_full_disk_is_told(graphs: dict[str, bytes], squares: np.ndarray) -> None:

@@ -13,7 +13,6 @@ from training.evaluation.metrics import (
     auroc,
     bootstrap,
     calibration_error,
-    choose_threshold,
     confusion,
     equal_mass_bins,
     fit_calibration,
@@ -164,27 +163,6 @@ def test_single_group_has_a_value_without_an_interval() -> None:
     assert bootstrap(shares(hits=np.array([0.0, 1.0])), np.zeros(2, int))["hits"] == Estimate(
         0.5, None, None
     )
-
-
-@pytest.mark.parametrize(("target", "expected"), [(1.0, 0.25), (0.6, 0.45), (0.3, 0.55)])
-def test_threshold_lies_below_the_last_fracture_that_must_be_found(target: float, expected: float) -> None:
-    assert choose_threshold(LABELS, SCORES, target) == pytest.approx(expected)
-
-
-def test_rounding_asks_for_no_fracture_more() -> None:
-    # in floating point, 0.55 * 100 is above 55
-    scores = np.arange(101) / 100
-    labels = np.append(0, np.ones(100)).astype(np.float32)
-    found = scores[labels == 1] >= choose_threshold(labels, scores, 0.55)
-    assert found.sum() == 55
-
-
-@given(st.lists(st.floats(0, 1), min_size=10, max_size=60), st.floats(0.1, 1.0))
-def test_threshold_reaches_its_target_for_any_scores(scores: list[float], target: float) -> None:
-    labels = np.resize([0, 1, 1], len(scores)).astype(np.float32)
-    array = np.array(scores)
-    found = array[labels == 1] >= choose_threshold(labels, array, target)
-    assert found.mean() >= target - 1e-9
 
 
 def test_calibration_recovers_a_known_slope_and_intercept() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import onnx.parser
 import pytest
@@ -103,7 +104,7 @@ def test_bundle_scores_and_explains_as_the_app_does(
 ) -> None:
     bundle = load_bundle(toy_bundle)
     scorer = BundleScorer(bundle)
-    squares = to_square(decode_image(drawn_png), bundle.manifest.size_px)[np.newaxis]
+    squares = to_square(decode_image(drawn_png), bundle.manifest.input.size_px)[np.newaxis]
     prediction = toy_predictor.predict(drawn_png)
     probability = 1 / (1 + np.exp(-scorer.logits(squares)))
     assert probability == pytest.approx([prediction.probability], abs=1e-6)
@@ -116,7 +117,7 @@ def test_bundle_scores_and_explains_as_the_app_does(
 def test_several_classes_are_scored_by_the_log_odds_of_the_finding(toy_bundle: Path) -> None:
     bundle = load_bundle(toy_bundle)
     classifier = onnx.parser.parse_model(TWO_CLASSES).SerializeToString()
-    manifest = replace(bundle.manifest, classes=("normal", "fracture"))
+    manifest = msgspec.structs.replace(bundle.manifest, classes=("normal", "fracture"))
     graphs = replace(bundle.graphs, classifier=classifier, finding_index=1)
     scorer = BundleScorer(replace(bundle, manifest=manifest, graphs=graphs))
     # softmax over the logits 1 and 4 b makes the log odds of the second 4 b - 1
