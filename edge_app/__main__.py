@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import webbrowser
 from collections.abc import Sequence
 from contextlib import closing
 from types import FrameType
 
-from edge_app import heap, secrecy
+from edge_app import heap, logs, secrecy
 from edge_app.errors import EdgeError
 from edge_app.imaging.child import ChildDecoder
 from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings, parse_settings
+from edge_app.web import neighbour
 from edge_app.web.app import create_app
+from edge_app.web.lanes import Lanes
 from edge_app.web.server import make_server
 
 logger = logging.getLogger("edge_app")
@@ -30,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 after an orderly end, 2 when the app must not or cannot start.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # its lesser lines name the addresses of results
+    logs.start()
     signal.signal(signal.SIGTERM, _interrupt)
     secrecy.forbid_core_dumps()
     secrecy.keep_out_of_swap()
@@ -47,12 +49,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: Sequence[str] | None) -> int:
     settings = parse_settings(arguments)
+    if settings.log_file is not None:
+        logs.write_to(settings.log_file)
+    if neighbour.is_fracture_edge(settings):
+        logger.info("Fracture Edge runs already: its page %s is opened.", settings.address)
+        webbrowser.open(settings.address)
+        return 0
+    lanes = Lanes()
     with closing(ChildDecoder(settings.max_pixels)) as decoder:
         predictor = Predictor(
             settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
         )
         isolation = decoder.isolation
-        server = make_server(create_app(settings, predictor, isolation), settings)
+        server = make_server(create_app(settings, predictor, isolation, lanes), settings, lanes)
         heap.give_back()
         _tell_ready(settings, predictor, isolation)
         sys.dont_write_bytecode = True  # from here on nothing is written, not even compiled code

@@ -27,7 +27,8 @@ class Settings:
 
     A `host` beyond this computer needs a `password_file`, written by `python -m edge_app.password`. With a
     `certificate` and its `certificate_key`, both in PEM form, pages are served through TLS. Browsers may
-    open the page under the names of `names` besides the host's and this computer's own.
+    open the page under the names of `names` besides the host's and this computer's own. The log goes to the
+    terminal, and to a disk only with a `log_file`; nothing in it is about a patient.
     """
 
     host: str = LOOPBACK
@@ -44,6 +45,7 @@ class Settings:
     certificate: Path | None = None
     certificate_key: Path | None = None
     names: tuple[str, ...] = ()
+    log_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.host != LOOPBACK and self.password_file is None:
@@ -66,10 +68,15 @@ class Settings:
         return OWN_HOSTNAMES | {self.host.lower()} | {name.lower() for name in self.names}
 
     @property
+    def is_on_every_address(self) -> bool:
+        """Whether it listens on every network address of this computer."""
+        return self.host in ("0.0.0.0", "::")  # noqa: S104
+
+    @property
     def address(self) -> str:
         """Where the page is opened on this computer."""
         scheme = "http" if self.certificate is None else "https"
-        host = "localhost" if self.host in (LOOPBACK, "0.0.0.0", "::") else self.host  # noqa: S104
+        host = "localhost" if self.host == LOOPBACK or self.is_on_every_address else self.host
         return f"{scheme}://{host}:{self.port}"
 
 
@@ -88,6 +95,12 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
     parser = _parser("edge_app", "Serve the Fracture Edge page on this computer. Uploads stay in memory.")
     parser.add_argument("--host", default=Settings.host, help="address to listen on")
     parser.add_argument("--port", type=int, default=Settings.port, help="port to listen on")
+    parser.add_argument(
+        "--log-file",
+        type=Path,
+        metavar="FILE",
+        help="write the log here as well, as JSON",
+    )
     beyond = parser.add_argument_group("listening beyond this computer")
     beyond.add_argument(
         "--password-file", type=Path, metavar="FILE", help="written by python -m edge_app.password"

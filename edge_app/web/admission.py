@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 
 from edge_app.errors import Busy, EdgeError, PasswordRefused, RequestRefused, TooManyGuesses
+from edge_app.web.lanes import Lanes
 from edge_app.web.password import PasswordFile
 from edge_app.web.security import Caller, check_caller
 
@@ -56,14 +57,20 @@ class Admission:
     Args:
         hostnames: The exact names under which the app may be called.
         max_open_bytes: The most that all open bodies may hold together.
+        lanes: Where pictures wait.
         password: What checks passwords, where they are asked for.
     """
 
     def __init__(
-        self, hostnames: frozenset[str], max_open_bytes: int, password: PasswordFile | None = None
+        self,
+        hostnames: frozenset[str],
+        max_open_bytes: int,
+        lanes: Lanes,
+        password: PasswordFile | None = None,
     ) -> None:
         self.bodies = OpenBodies(max_open_bytes)
         self._hostnames = hostnames
+        self._lanes = lanes
         self._password = password
 
     def refusal(
@@ -84,7 +91,9 @@ class Admission:
             check_caller(caller, self._hostnames)
             if self._password is not None and caller.path not in OPEN_PATHS:
                 self._password.check(authorization, address)
-        except (RequestRefused, PasswordRefused, TooManyGuesses) as refused:
+            if caller.method == "POST":
+                self._lanes.require_room()
+        except (RequestRefused, PasswordRefused, TooManyGuesses, Busy) as refused:
             return refused
         return None if self.bodies.has_room_for(content_bytes) else too_much_at_once()
 

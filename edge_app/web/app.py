@@ -10,6 +10,7 @@ from flask import Flask, Request
 from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
+from edge_app.web.lanes import Lanes
 from edge_app.web.language import speak_languages
 from edge_app.web.routes import api, error_handlers, page, status
 from edge_app.web.security import protect
@@ -35,7 +36,10 @@ class _App(Flask):
 
 
 def create_app(
-    settings: Settings, predictor: PredictorLike, isolation: Isolation = status.IN_PROCESS
+    settings: Settings,
+    predictor: PredictorLike,
+    isolation: Isolation = status.IN_PROCESS,
+    lanes: Lanes | None = None,
 ) -> Flask:
     """Put the app together.
 
@@ -43,6 +47,7 @@ def create_app(
         settings: Caps and limits.
         predictor: What predicts for a picture.
         isolation: What keeps in the process that decodes pictures.
+        lanes: Where pictures wait, to tell how long.
 
     Returns:
         The app.
@@ -56,6 +61,6 @@ def create_app(
     speak_languages(app)
     error_handlers.register(app)
     app.register_blueprint(page.blueprint(settings, predictor))
-    app.register_blueprint(status.blueprint(predictor, isolation))
+    app.register_blueprint(status.blueprint(predictor, isolation, store, lanes or Lanes()))
     app.register_blueprint(api.blueprint(settings, predictor, store))
     return app

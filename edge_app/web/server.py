@@ -24,6 +24,8 @@ from waitress.utilities import RequestEntityTooLarge
 from edge_app.errors import TOO_LARGE, EdgeError, ImageTooLarge, SettingsError
 from edge_app.settings import Settings
 from edge_app.web.admission import Admission, caller_of, too_much_at_once
+from edge_app.web.lanes import Lanes
+from edge_app.web.neighbour import free_port_after, program_at
 from edge_app.web.password import PasswordFile
 from edge_app.web.routes.error_handlers import STATUS_OF, headers_of, log_failure
 from edge_app.web.security import STRICT_HEADERS
@@ -33,13 +35,12 @@ BODY_ALLOWANCE_BYTES = 1024 * 1024
 DISCARD_LIMIT_BYTES = 1024**3
 NEVER_BYTES = 2**62
 RECEIVED_BYTES = 64 * 1024  # at once; Waitress' own 8 KiB cost a millisecond with a large X-ray
-THREADS = 4
 OPEN_BODIES = 4  # of the largest size, together
 BODY_LIMIT_S = 60.0  # within which a whole request must have come
 SILENCE_LIMIT_S = 30
 
 
-def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
+def make_server(app: Flask, settings: Settings, lanes: Lanes | None = None) -> BaseWSGIServer:
     """Bind the app to its address.
 
     Waitress moves bodies and responses above a limit to temporary files. That limit is out of reach here;
@@ -48,6 +49,7 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
     Args:
         app: The app.
         settings: The address and the caps.
+        lanes: Who is served next; by default lanes of its own.
 
     Returns:
         A server whose `run()` serves until it is interrupted.
@@ -57,14 +59,15 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
     """
     body_cap = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES
     password = None if settings.password_file is None else PasswordFile(settings.password_file)
-    admission = Admission(settings.hostnames, OPEN_BODIES * body_cap, password)
+    lanes = lanes or Lanes()
+    admission = Admission(settings.hostnames, OPEN_BODIES * body_cap, lanes, password)
     channel_class = partial(_Channel, admission, _tls_context(settings))
     try:
         server = create_server(
             app,
             host=settings.host,
             port=settings.port,
-            threads=THREADS,
+            _dispatcher=lanes,
             max_request_body_size=body_cap,
             inbuf_overflow=NEVER_BYTES,
             outbuf_overflow=NEVER_BYTES,
@@ -77,12 +80,18 @@ def make_server(app: Flask, settings: Settings) -> BaseWSGIServer:
         )
     except OSError as error:
         raise SettingsError(
-            f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. Perhaps "
-            f"Fracture Edge runs already: open {settings.address}. "
-            "Otherwise choose another port with --port."
+            f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. {_advice(settings)}"
         ) from error
     server.channel_class = channel_class
+    lanes.start()
     return server
+
+
+def _advice(settings: Settings) -> str:
+    program = program_at(settings.port)
+    holder = "" if program is None else f"{program} listens there. "
+    port = free_port_after(settings.host, settings.port)
+    return f"{holder}Choose another port with --port{'' if port is None else f', such as {port}'}."
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext | None:

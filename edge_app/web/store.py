@@ -92,6 +92,12 @@ class ResultStore:
             self._entries.pop(key, None)
             self._forget()
 
+    @property
+    def held_bytes(self) -> int:
+        """What all held pictures and heat maps take."""
+        with self._lock:
+            return sum(entry.size_bytes for entry in self._entries.values())
+
     def _forget(self) -> None:
         """Drop what is too old or too much, and set the alarm for what is left."""
         now = self._clock()

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, jsonify
+import time
+
+from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import PredictorLike
+from edge_app.web.lanes import Lanes
+from edge_app.web.metrics import CONTENT_TYPE, Metrics
+from edge_app.web.store import ResultStore
 
 IN_PROCESS = Isolation((), ("pictures are decoded in the app's own process",))
 
 
-def blueprint(predictor: PredictorLike, isolation: Isolation) -> Blueprint:
+def blueprint(
+    predictor: PredictorLike, isolation: Isolation, store: ResultStore, lanes: Lanes
+) -> Blueprint:
     """Make the routes that tell how the app is.
 
     Args:
         predictor: What predicts for pictures.
         isolation: What keeps in the process that decodes them.
+        store: Where results are held.
+        lanes: Where pictures wait.
 
     Returns:
         The blueprint.
     """
     routes = Blueprint("status", __name__)
+    metrics = Metrics()
 
     @routes.get("/health")
     def health() -> ResponseReturnValue:
@@ -31,6 +41,31 @@ def blueprint(predictor: PredictorLike, isolation: Isolation) -> Blueprint:
             "missing": isolation.missing,
         }
         return jsonify(status="ok", device=predictor.device, model=facts_of(predictor), decoder=decoder)
+
+    @routes.get("/ready")
+    def ready() -> ResponseReturnValue:
+        # The app listens only after the model is loaded and has given the answers to its golden cases.
+        return jsonify(status="ready", device=predictor.device)
+
+    @routes.get("/queue")
+    def queue() -> ResponseReturnValue:
+        return jsonify(lanes.line(request.args.get("ticket"))._asdict())
+
+    @routes.get("/metrics")
+    def show_metrics() -> ResponseReturnValue:
+        line = lanes.line()
+        gauges = {"waiting_pictures": line.waiting, "held_result_bytes": store.held_bytes}
+        return Response(metrics.text(gauges), content_type=CONTENT_TYPE)
+
+    @routes.before_app_request
+    def begin() -> None:
+        g.begin_s = time.perf_counter()
+
+    @routes.after_app_request
+    def count(response: Response) -> Response:
+        begin_s = g.get("begin_s", time.perf_counter())
+        metrics.count(str(request.url_rule), response.status_code, time.perf_counter() - begin_s)
+        return response
 
     return routes
 

@@ -112,7 +112,47 @@ def test_taken_port_is_told_in_one_line(toy_bundle: Path) -> None:
         code, line = start_and_fail("--port", str(taken.getsockname()[1]), "--bundle", str(toy_bundle))
     assert code == 2
     assert line.count("\n") == 1
-    assert "choose another port with --port" in line
+    assert "Choose another port with --port, such as " in line
+    assert f"(process {os.getpid()}) listens there" in line or not Path("/proc").exists()
+
+
+def test_second_copy_opens_the_page_of_the_first(toy_bundle: Path, tmp_path: Path) -> None:
+    port, opened = free_port(), tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    with serving(toy_bundle, port):
+        command = [sys.executable, "-m", "edge_app", "--port", str(port), "--bundle", str(toy_bundle)]
+        environment = {**os.environ, "BROWSER": f"{browser} %s"}
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=30, env=environment
+        )
+    assert done.returncode == 0
+    assert done.stderr.startswith("Fracture Edge runs already")
+    assert opened.read_text().strip() == f"http://localhost:{port}"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_within_five_seconds_during_work(toy_bundle: Path, how: signal.Signals) -> None:
+    large = encode_png(np.random.default_rng(0).integers(0, 256, (3000, 4000), np.uint8))
+    port = free_port()
+
+    def upload() -> None:
+        with suppress(requests.RequestException):
+            for _ in range(20):
+                requests.post(f"http://localhost:{port}/predict", files={"file": large}, timeout=30)
+
+    with serving(toy_bundle, port) as process:
+        child = psutil.Process(process.pid).children()[0]
+        clients = [threading.Thread(target=upload) for _ in range(6)]
+        for each in clients:
+            each.start()
+        time.sleep(1)
+        process.send_signal(how)
+        assert process.wait(timeout=5) == 0
+        assert not child.is_running()
+        for each in clients:
+            each.join()
 
 
 def test_altered_model_does_not_start(tmp_path: Path) -> None:
