@@ -59,13 +59,17 @@ class Run:
 
 @dataclass(frozen=True)
 class XrayRecord:
-    """An X-ray as a run lists it; `file` is its path in the data directory."""
+    """An X-ray as a run lists it.
+
+    `file` is its path in the data directory; those of one `group` may be of one patient.
+    """
 
     image_id: str
     file: str
     fractured: bool
     side: str
     boxes: tuple[Box, ...]
+    group: str = ""
 
 
 def read_run(run_dir: Path) -> Run:
@@ -109,7 +113,12 @@ def read_split(run_dir: Path) -> list[XrayRecord]:
     try:
         return [
             XrayRecord(
-                row["image_id"], row["file"], row["fractured"] == "1", row["side"], _boxes(row["boxes"])
+                row["image_id"],
+                row["file"],
+                row["fractured"] == "1",
+                row["side"],
+                _boxes(row["boxes"]),
+                row["group"],
             )
             for row in _rows(path)
         ]

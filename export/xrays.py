@@ -45,7 +45,7 @@ def read_xrays(data_dir: Path, records: Sequence[XrayRecord], size_px: int, purp
     squares = np.empty((len(records), size_px, size_px), np.uint8)
     shapes = []
     for index, xray in enumerate(tqdm(records, purpose, unit="image", leave=False, disable=None)):
-        image = _decode(data_dir / xray.file)
+        image = read_picture(data_dir, xray)
         squares[index] = to_square(image, size_px)
         shapes.append((image.shape[0], image.shape[1]))
     return Xrays(tuple(records), squares, tuple(shapes))
@@ -57,7 +57,20 @@ def evenly_spread(records: Sequence[XrayRecord], count: int) -> list[XrayRecord]
     return [records[place] for place in places]
 
 
-def _decode(path: Path) -> NDArray[np.uint8]:
+def read_picture(data_dir: Path, record: XrayRecord) -> NDArray[np.uint8]:
+    """Decode one X-ray, as the app does.
+
+    Args:
+        data_dir: The data that the run was trained on.
+        record: Which X-ray to read.
+
+    Returns:
+        uint8 (H, W).
+
+    Raises:
+        DataError: it is missing or cannot be decoded.
+    """
+    path = data_dir / record.file
     try:
         return decode_image(path.read_bytes())
     except OSError as error:
