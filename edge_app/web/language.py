@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, request
-from flask_babel import Babel
+from flask_babel import Babel, format_percent
 
 ENGLISH = "en"
 LANGUAGES = {
@@ -43,4 +43,9 @@ def direction_of(language: str) -> str:
 
 def _words_for_templates() -> dict[str, object]:
     language = language_of_request()
-    return {"language": language, "direction": direction_of(language), "languages": LANGUAGES}
+    return {
+        "language": language,
+        "direction": direction_of(language),
+        "languages": LANGUAGES,
+        "format_percent": format_percent,
+    }

@@ -43,6 +43,11 @@ def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
         parts = _in_words(manifest.training.dataset.body_parts)
         return render_template("page.html", manifest=manifest, settings=settings, body_parts=parts)
 
+    @routes.get("/sheet")
+    def sheet() -> ResponseReturnValue:
+        parts = _in_words(manifest.training.dataset.body_parts)
+        return render_template("sheet.html", manifest=manifest, body_parts=parts)
+
     @routes.get("/about")
     def about() -> ResponseReturnValue:
         return render_template(

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.edge_app.web.conftest import choose, grey_png, needs_chromium
+from tests.edge_app.web.conftest import needs_chromium
+from tests.edge_app.web.states import STATES, State, show_fracture
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def show_nothing(page: Page) -> None:
-    page.locator("#intake").wait_for()
-
-
-def show_fracture(page: Page) -> None:
-    choose(page, grey_png(255))
-    page.locator("#viewer").wait_for()
-
-
-def show_normal(page: Page) -> None:
-    choose(page, grey_png(0))
-    page.locator("#viewer").wait_for()
-    page.locator("summary").click()
-
-
-def show_broken(page: Page) -> None:
-    choose(page, b"hello")
-    page.locator("#problem").wait_for()
-
-
-def show_table(page: Page) -> None:
-    choose(page, grey_png(0), grey_png(255), b"hello")
-    page.locator("#stop").wait_for(state="hidden")
-
-
-def show_keys(page: Page) -> None:
-    show_fracture(page)
-    page.keyboard.press("?")
-    page.locator("#help").wait_for()
-
-
-def show_about(page: Page) -> None:
-    page.get_by_role("link", name="About").click()
-    page.locator("summary").wait_for()
-
-
-STATES = [show_nothing, show_fracture, show_normal, show_broken, show_table, show_keys, show_about]
-
-
 @pytest.mark.parametrize("show", STATES)
 @pytest.mark.parametrize("width", [1024, 390])
-def test_axe_finds_nothing(page: Page, show: Callable[[Page], None], width: int) -> None:
+def test_axe_finds_nothing(page: Page, show: State, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 600})
     show(page)
     assert violations(page) == []
@@ -64,7 +24,7 @@ def test_axe_finds_nothing(page: Page, show: Callable[[Page], None], width: int)
 
 @pytest.mark.parametrize("show", STATES)
 @pytest.mark.parametrize("width", [1024, 390, 320])
-def test_page_never_scrolls_sideways(page: Page, show: Callable[[Page], None], width: int) -> None:
+def test_page_never_scrolls_sideways(page: Page, show: State, width: int) -> None:
     """320 px is also a window of 1280 px enlarged four times (WCAG 1.4.10)."""
     page.set_viewport_size({"width": width, "height": 600})
     show(page)

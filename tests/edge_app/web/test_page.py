@@ -283,7 +283,7 @@ def test_answer_prints_with_both_pictures(page: Page, white_png: bytes) -> None:
 
 
 def test_page_about_the_tool_names_model_licences_and_what_is_kept(page: Page) -> None:
-    page.get_by_role("link", name="About").click()
+    page.get_by_role("link", name="About", exact=True).click()
     text = page.locator("main").inner_text()
     for words in ("toy 1", "Nothing is stored on this computer", "Apache License 2.0", "waitress 3", "ZPL"):
         assert words in text

@@ -1,4 +1,4 @@
-// Another language: on a page that holds nothing, simply by its address.
+// The pages that hold nothing: another language by their address alone, and print.
 
 export const addressIn = (language) => {
   const address = new URL(location.href);
@@ -9,4 +9,5 @@ export const addressIn = (language) => {
 const choice = document.getElementById("language");
 if (!document.getElementById("main")?.dataset.minutes) {
   choice.addEventListener("change", () => location.assign(addressIn(choice.value)));
+  document.getElementById("print")?.addEventListener("click", () => window.print());
 }
