@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_app.errors import EdgeError
+from edge_app.streams import import_silently
 
+# Of TensorFlow's own log; what it writes before it has read the level is dropped.
+_LOG_LEVEL, _FATAL_ONLY = "TF_CPP_MIN_LOG_LEVEL", "3"
 _NONE = "none"
 _INT8 = "int8"
 
@@ -23,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command is None:
         _check_export(parser, options)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logger.setLevel(logging.INFO)
     try:
         _run(options)
@@ -73,7 +76,9 @@ def _check_export(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 def _run(options: argparse.Namespace) -> None:
     """Carry the command out; each imports what it needs, since TensorFlow takes seconds."""
     if options.command is None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        if _LOG_LEVEL not in os.environ:
+            os.environ[_LOG_LEVEL] = _FATAL_ONLY
+            import_silently("tensorflow", "keras", "tf2onnx")
         from export.pipeline import export_run
 
         wants_variants = options.variants != _NONE

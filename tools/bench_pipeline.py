@@ -27,9 +27,9 @@ from training.data.datasets import read_dataset
 from training.data.pipeline import sample_weights, training_batches
 from training.data.scan import Cache, Scan, scan_samples
 from training.learning.learner import Learner
-from training.learning.losses import CELL_LOSS_WEIGHT
 from training.learning.stages import StageCosine
 from training.networks.architectures import build_model
+from training.runs.config import CELL_LOSS_WEIGHT
 
 ROUNDS = 5
 MODEL = "densenet121"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from edge_app.errors import EdgeError
+from edge_app.streams import import_silently
+
+TENSORFLOW_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_FATAL_ONLY = "3"
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +69,13 @@ def image_size(text: str) -> int:
     if not text.isdecimal() or int(text) % 32 or not int(text):
         raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
     return int(text)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow; its own log stays silent unless TF_CPP_MIN_LOG_LEVEL is set."""
+    if TENSORFLOW_LOG_LEVEL not in os.environ:
+        os.environ[TENSORFLOW_LOG_LEVEL] = _FATAL_ONLY
+        import_silently("tensorflow", "keras")  # TensorFlow writes before it has read the level
 
 
 def run_explained(command: Callable[[], None], when_memory_is_full: str = "") -> int:

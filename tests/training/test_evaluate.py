@@ -16,8 +16,9 @@ from tests.toy_keras import SIZE_PX, toy_model, write_toy_run
 from training.data.datasets import read_dataset
 from training.data.samples import Dataset
 from training.data.scan import scan_samples
-from training.evaluate import evaluate, main
+from training.evaluate import main
 from training.evaluation.candidates import Candidate, open_candidate
+from training.evaluation.protocol import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -135,6 +136,17 @@ def test_threshold_chosen_on_the_judged_x_rays_is_warned_of(candidate: Candidate
     evaluation = evaluate(bare, replace(dataset, samples=samples))
     assert evaluation["side"] == "validation"
     assert any("was chosen on these very X-rays" in warning for warning in evaluation["warnings"])
+
+
+@pytest.mark.parametrize("side", ["validation", "all"])
+def test_sensitivity_chosen_on_the_judged_x_rays_is_warned_of(
+    candidate: Candidate, dataset: Dataset, side: str
+) -> None:
+    told = "The threshold was chosen on these very X-rays, or on some of them"
+    evaluation = evaluate(candidate, dataset, side, sensitivity=0.8)
+    assert any(told in warning for warning in evaluation["warnings"])
+    elsewhere = evaluate(candidate, dataset, "train", sensitivity=0.8)
+    assert not any(told in warning for warning in elsewhere["warnings"])
 
 
 def test_validation_side_of_one_class_gives_no_threshold(candidate: Candidate, dataset: Dataset) -> None:

@@ -15,8 +15,6 @@ from training.data.samples import Sample
 from training.data.scan import Scan
 from training.data.targets import CELL_PX, draw_boxes, to_cells
 
-BALANCES = ("none", "class", "part")
-
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]
 
 
@@ -114,8 +112,8 @@ def sample_weights(
     Args:
         samples: N samples.
         chosen: int64 (n,), those that are trained on.
-        balance: One of `BALANCES`. With "class" both classes count alike, with "part" they do so within
-            each body part; where a part has one class, its samples count 1.
+        balance: "none"; "class", so that both classes count alike; or "part", so that they do within each
+            body part, but samples of a part with one class count 1.
 
     Returns:
         float32 (N,), 0 for what is not trained on; its mean over `chosen` is 1.

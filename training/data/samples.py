@@ -52,6 +52,10 @@ class Dataset:
     samples: tuple[Sample, ...]
     remarks: tuple[str, ...] = ()
 
+    def tells_patients(self) -> bool:
+        """Tell whether X-rays of one patient can be kept together, by name or by number."""
+        return all(sample.patient or sample.number is not None for sample in self.samples)
+
 
 def files_in(folder: Path) -> list[Path]:
     """Return every file in a folder and in those inside it, links followed, in order."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import keras
 
-CELL_LOSS_WEIGHT = 3.0
 # Cells on a fracture are rare even in fractured X-rays; each counts as so many others.
 POSITIVE_CELL_WEIGHT = 20.0
 

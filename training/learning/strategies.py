@@ -10,8 +10,6 @@ import tensorflow as tf
 from edge_app.errors import DeviceError
 from training.data.pipeline import Share
 
-STRATEGIES = ("auto", "mirrored", "multi_worker")
-
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
     """Make a TensorFlow distribution strategy.

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The keys of `networks.architectures.BACKBONES`, told without TensorFlow.
+ARCHITECTURES = ("custom", "vgg16", "resnet50", "densenet121", "mobilenetv2", "efficientnet_lite0")
+BALANCES = ("none", "class", "part")
+LEAKS = ("stop", "leave_out")
+STRATEGIES = ("auto", "mirrored", "multi_worker")
+# Keras' dtype policies.
+FLOAT32, MIXED = "float32", "mixed_bfloat16"
+# Of the loss on fracture boxes.
+CELL_LOSS_WEIGHT = 3.0
+
 # Raise it when the same settings no longer continue a run that earlier code began.
 RUN_FORMAT = 4
 

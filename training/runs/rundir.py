@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from edge_app.errors import RunError
-from training.runs.lock import take_lock
+from edge_app.files import write_whole
 
 LOCK = ".lock"
 CONFIG = "config.json"
@@ -45,14 +45,20 @@ def open_run(run_dir: Path, config: Mapping[str, Any]) -> Iterator[None]:
             something else.
     """
     _make_dir(run_dir)
-    # The file stays: whoever removed it could remove another training's.
-    with (run_dir / LOCK).open("a") as file:
-        if not take_lock(file):
-            raise RunError(
-                f"Another training is at work in {run_dir}. Let it end, or name a new directory with --out."
-            )
+    try:
+        alone = FileLock(run_dir / LOCK).acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(
+            f"Another training is at work in {run_dir}. Let it end, or name a new directory with --out."
+        ) from error
+    with alone:
         _begin(run_dir, config)
         yield
+
+
+def has_begun(run_dir: Path) -> bool:
+    """Tell whether an epoch has ended; what else lies there before may be of other settings."""
+    return (run_dir / LAST_CHECKPOINT).exists()
 
 
 def is_finished(run_dir: Path) -> bool:
@@ -62,13 +68,13 @@ def is_finished(run_dir: Path) -> bool:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file in one step."""
-    with _replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with write_whole(path) as place:
+        place.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a table in one step; the first row names the columns."""
-    with _replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with write_whole(path) as place, place.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -87,7 +93,7 @@ def best_checkpoint(run_dir: Path, epoch: int) -> Path:
 
 def write_state(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays by name in one step."""
-    with _replacing(path) as partial, partial.open("wb") as file:
+    with write_whole(path) as place, place.open("wb") as file:
         np.savez(file, allow_pickle=False, **state)
 
 
@@ -129,8 +135,8 @@ def assign_state(
 
 def save_model(path: Path, model: keras.Model) -> None:
     """Save a model in one step."""
-    with _replacing(path) as partial:
-        model.save(partial)
+    with write_whole(path) as place:
+        model.save(place)
 
 
 def _make_dir(run_dir: Path) -> None:
@@ -139,7 +145,8 @@ def _make_dir(run_dir: Path) -> None:
         raise RunError(f"{run_dir} is a file. Name a directory with --out.")
     run_dir.mkdir(parents=True, exist_ok=True)
     path = run_dir / CONFIG
-    strangers = {entry.name for entry in run_dir.iterdir()} - {LOCK, _partial(path).name}
+    # a kill may leave the lock, and the configuration half written
+    strangers = [each for each in run_dir.iterdir() if not each.match(".*")]
     if strangers and not path.exists():
         raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
 
@@ -147,9 +154,7 @@ def _make_dir(run_dir: Path) -> None:
 def _begin(run_dir: Path, config: Mapping[str, Any]) -> None:
     """Write the configuration down, or compare it with the one that epochs were trained with."""
     path = run_dir / CONFIG
-    if not (run_dir / LAST_CHECKPOINT).exists():
-        for name in (SPLIT, PROVENANCE):
-            (run_dir / name).unlink(missing_ok=True)
+    if not has_begun(run_dir):
         write_json(path, config)
         (run_dir / "checkpoint").mkdir(exist_ok=True)
     found = _read_json(path)
@@ -175,17 +180,3 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a place to write to, which becomes the file when all of it is on the disk."""
-    partial = _partial(path)
-    yield partial
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())  # else a power cut could leave an empty file under the final name
-    os.replace(partial, path)

@@ -9,6 +9,7 @@ import pytest
 from edge_app.errors import RunError
 from training.runs.rundir import (
     assign_state,
+    has_begun,
     is_finished,
     open_run,
     read_csv,
@@ -90,13 +91,13 @@ def test_empty_evaluation_or_no_model_is_not_finished(tmp_path: Path) -> None:
 
 def test_settings_may_change_until_an_epoch_has_ended(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", {"seed": 1}):
-        (tmp_path / "run" / "split.csv").write_text("of the first settings")
+        assert not has_begun(tmp_path / "run")
     with open_run(tmp_path / "run", {"seed": 2}):
-        assert not (tmp_path / "run" / "split.csv").exists()
+        assert not has_begun(tmp_path / "run")
     assert '"seed": 2' in (tmp_path / "run" / "config.json").read_text()
 
 
-@pytest.mark.parametrize("left", [(), (".lock",), (".config.json",), ("config.json",)])
+@pytest.mark.parametrize("left", [(), (".lock",), (".123-config.json",), ("config.json",)])
 def test_kill_while_the_directory_is_made_leaves_it_usable(tmp_path: Path, left: tuple[str, ...]) -> None:
     for name in left:
         (tmp_path / name).write_bytes(b"")

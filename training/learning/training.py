@@ -1,0 +1,244 @@
+"""A training from its data to a finished run directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from edge_app.errors import DataError, DeviceError, WeightsError
+from training.data.prepare import TrainingData, log_sides, prepare, split_rows
+from training.data.samples import Dataset
+from training.data.scan import Cache
+from training.data.splits import TRAIN, VALIDATION
+from training.evaluation import metrics
+from training.evaluation.assessment import evaluate_scores
+from training.evaluation.explain import choose_method
+from training.evaluation.report import estimate_text
+from training.evaluation.scorers import KerasScorer, fold_calibration
+from training.learning import strategies
+from training.learning.fit import fit
+from training.learning.keeper import best_epoch
+from training.networks.architectures import build_model
+from training.networks.weights import RANDOM, load_weights
+from training.runs import rundir
+from training.runs.config import FLOAT32, Config
+from training.runs.provenance import describe_run
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    run_dir: Path,
+    strategy: tf.distribute.Strategy,
+    cache: Cache = "memory",
+    split: Path | None = None,
+) -> None:
+    """Train, or go on with a training that was broken off, and evaluate the best epoch.
+
+    Args:
+        config: What to train.
+        dataset: Labelled X-rays.
+        run_dir: Where results go; the same configuration and directory resume.
+        strategy: Who trains.
+        cache: Where the decoded squares stay.
+        split: The `split.csv` of an earlier run, to be used again.
+
+    Raises:
+        EdgeError: the data, the weights, the run directory or another worker do not allow it.
+        MemoryError: a processor's memory is full.
+    """
+    chief = strategies.is_chief(strategy)
+    with _explained(dataset), rundir.open_run(run_dir, asdict(config)) if chief else nullcontext():
+        if rundir.is_finished(run_dir):
+            logger.info("%s is finished already; nothing to do.", run_dir)
+            return
+        begun = rundir.has_begun(run_dir)
+        data, rows = split_data(config, dataset, run_dir, cache, split)
+        sides = log_sides(rows)
+        _check_batch(config.batch_size, sides[TRAIN], strategy.num_replicas_in_sync)
+        keras.utils.set_random_seed(config.seed)
+        keras.config.set_dtype_policy(config.precision)
+        with strategy.scope():
+            model = build_model(config.model, config.image_size, config.dropout)
+            start = load_weights(model, config.model, config.weights)
+        if begun:
+            _check_start(start, run_dir)
+        elif chief:
+            rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
+            rundir.write_csv(run_dir / rundir.SPLIT, rows)
+        fit(config, data, model, start != RANDOM, run_dir, strategy)
+        if chief:
+            finish(config, data, run_dir)
+        strategies.wait_for_all(strategy)
+
+
+def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
+    """Calibrate the best epoch, choose its threshold, and write down how good it is on validation.
+
+    The calibration is folded into the last layer, so the model itself gives calibrated probabilities. It
+    computes in 32-bit, whatever it was trained in.
+
+    Args:
+        config: What was trained.
+        data: What was validated on.
+        run_dir: The run directory, which receives the model, the predictions and the evaluation.
+
+    Raises:
+        DataError: the model gives no numbers, or scores normal X-rays higher than others.
+        RunError: the best state cannot be read.
+    """
+    keras.config.set_dtype_policy(FLOAT32)
+    model = build_model(config.model, config.image_size, config.dropout)
+    best = rundir.best_checkpoint(run_dir, best_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
+    rundir.assign_state(best, rundir.read_state(best), "weight", model.variables)
+    chosen = data.chosen(VALIDATION)
+    scan, labels, groups = data.scan.only(chosen), data.labels[chosen], data.groups[chosen]
+    scorer = KerasScorer(model, config.batch_size)
+    calibration = metrics.fit_calibration(labels, scorer.logits(scan.squares))
+    fold_calibration(model, calibration)
+    logits = scorer.logits(scan.squares)
+    probabilities = metrics.to_probability(logits)
+    rundir.write_csv(
+        run_dir / rundir.PREDICTIONS,
+        [
+            {
+                "image_id": sample.image_id,
+                "fractured": int(sample.fractured),
+                "group": int(group),
+                "logit": f"{logit:.6f}",
+                "probability": f"{probability:.6f}",
+            }
+            for sample, group, logit, probability in zip(
+                scan.samples, groups, logits, probabilities, strict=True
+            )
+        ],
+    )
+    rundir.save_model(run_dir / rundir.BEST_MODEL, model)
+    evaluation = {
+        **evaluate_scores(labels, probabilities, groups),
+        "calibration": {"method": "platt", **asdict(calibration)},
+        **choose_method(scorer, scan, groups),
+    }
+    rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
+    _log_evaluation(evaluation, run_dir)
+
+
+def split_data(
+    config: Config, dataset: Dataset, run_dir: Path, cache: Cache = "memory", earlier: Path | None = None
+) -> tuple[TrainingData, list[dict[str, Any]]]:
+    """Decode and split the X-rays, as the run's `split.csv` says once an epoch has ended.
+
+    Before that, the file may be of other settings: the chief replaces it while other workers come here.
+
+    Args:
+        config: What is trained.
+        dataset: Labelled X-rays.
+        run_dir: The run directory.
+        cache: Where the decoded squares stay.
+        earlier: The `split.csv` of an earlier run, to be used again.
+
+    Returns:
+        The samples with their sides, and the rows of `split.csv`.
+
+    Raises:
+        DataError: the data leak, or read otherwise than when the run was begun.
+    """
+    begun = rundir.has_begun(run_dir)
+    written = run_dir / rundir.SPLIT
+    data = prepare(
+        dataset.samples,
+        config.image_size,
+        cache,
+        config.seed,
+        written if begun else earlier,
+        leave_out_leaks=config.leaks == "leave_out",
+        hold_out_test=config.hold_out_test,
+    )
+    rows = split_rows(data, dataset.data_dir)
+    if begun:
+        _check_unchanged(rows, written)
+    return data, rows
+
+
+def _check_unchanged(rows: Sequence[Mapping[str, Any]], written: Path) -> None:
+    """Refuse to go on when X-rays read otherwise than when the run was begun."""
+    then = {row["image_id"]: row["side"] for row in rundir.read_csv(written)}
+    now = {row["image_id"]: row["side"] for row in rows}
+    changed = sorted(image_id for image_id in {*then, *now} if then.get(image_id) != now.get(image_id))
+    if changed:
+        raise DataError(
+            f"{changed[0]} was {then.get(changed[0], 'absent')} when this run was begun, and is "
+            f"{now.get(changed[0], 'absent')} now. Restore the data, or name a new directory with --out."
+        )
+
+
+def _check_start(start: Mapping[str, str], run_dir: Path) -> None:
+    """Refuse to go on from other start weights than the run was begun with."""
+    begun = json.loads((run_dir / rundir.PROVENANCE).read_text(encoding="utf-8"))["weights"]
+    if begun != start:
+        raise WeightsError(
+            f"This run was begun from {begun['source']}, and {start['source']} would be used now. Name the "
+            "same with --weights, or a new directory with --out."
+        )
+
+
+def _check_batch(batch_size: int, samples: int, replicas: int) -> None:
+    if batch_size > samples:
+        raise DataError(f"--batch_size {batch_size} exceeds the {samples} X-rays to train on.")
+    if batch_size % replicas:
+        raise DataError(
+            f"--batch_size {batch_size} cannot be shared equally by {replicas} processors. Use a multiple "
+            f"of {replicas}."
+        )
+
+
+@contextmanager
+def _explained(dataset: Dataset) -> Iterator[None]:
+    """Tell what stopped TensorFlow, where that is known."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError from error
+    except tf.errors.UnavailableError as error:
+        raise DeviceError(
+            "Another worker stopped. Start the same command on all of them again to go on."
+        ) from error
+    except tf.errors.UnknownError:
+        _check_images(dataset)
+        raise
+
+
+def _check_images(dataset: Dataset) -> None:
+    """Refuse to go on without an image; TensorFlow only tells that a Python function failed."""
+    gone = [sample.path for sample in dataset.samples if not sample.path.is_file()]
+    if gone:
+        raise DataError(f"{gone[0]} disappeared during the training. Restore it; the same command goes on.")
+
+
+def _log_evaluation(evaluation: dict[str, Any], run_dir: Path) -> None:
+    area, point, pointing = (evaluation[key] for key in ("auroc", "operating_point", "pointing_game"))
+    logger.info("Validation AUROC %s.", estimate_text(area))
+    logger.info(
+        "Threshold %.4f: sensitivity %.3f, specificity %.3f.",
+        point["threshold"],
+        point["sensitivity"]["value"],
+        point["specificity"]["value"],
+    )
+    if pointing:
+        logger.info(
+            "The warmest place of %s lies in a box in %.1f %% of %d X-rays that have one.",
+            evaluation["heatmap"]["method"],
+            100 * pointing["value"],
+            pointing["samples"],
+        )
+    logger.info("The run is in %s. For all figures: python -m training.evaluate --model ...", run_dir)
