@@ -69,8 +69,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     import tensorflow as tf
 
     from training.evaluation.candidates import open_candidate
+    from training.evaluation.evaluation_report import summary_lines, write_evaluation_report
     from training.evaluation.protocol import evaluate
-    from training.evaluation.report import summary_lines, write_evaluation_report
     from training.runs import rundir
 
     dataset = read_dataset(options.data)

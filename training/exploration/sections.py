@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from training.data import splits
 from training.data.samples import Sample
-from training.evaluation.html import Plot, Section, Table
 from training.evaluation.metrics import auroc
-from training.exploration.plots import (
+from training.evaluation.report import Plot, Section, Table
+from training.exploration.survey import Survey
+from training.exploration.survey_plots import (
     SHEET_COLUMNS,
     bars,
     box_centres,
@@ -22,7 +23,6 @@ from training.exploration.plots import (
     order_of_export,
     sizes_of_groups,
 )
-from training.exploration.survey import Survey
 
 SHEET_ROWS = 3
 _SIZES_LISTED = 8

@@ -20,8 +20,8 @@ from training.data.scan import Cache
 from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics
 from training.evaluation.assessment import evaluate_scores
+from training.evaluation.evaluation_report import estimate_text
 from training.evaluation.explain import choose_method
-from training.evaluation.report import estimate_text
 from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.learning import strategies
 from training.learning.fit import fit

@@ -144,10 +144,9 @@ def _make_dir(run_dir: Path) -> None:
     if run_dir.exists() and not run_dir.is_dir():
         raise RunError(f"{run_dir} is a file. Name a directory with --out.")
     run_dir.mkdir(parents=True, exist_ok=True)
-    path = run_dir / CONFIG
     # a kill may leave the lock, and the configuration half written
-    strangers = [each for each in run_dir.iterdir() if not each.match(".*")]
-    if strangers and not path.exists():
+    strangers = [path for path in run_dir.iterdir() if path.name != LOCK and not path.match(f".*-{CONFIG}")]
+    if strangers and not (run_dir / CONFIG).exists():
         raise RunError(f"{run_dir} holds other files and no {CONFIG}. Name a new directory with --out.")
 
 

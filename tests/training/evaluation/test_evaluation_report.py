@@ -8,8 +8,8 @@ import pytest
 
 from training.data.samples import Sample
 from training.evaluation.assessment import assess, assess_calibration, assess_parts, curves
-from training.evaluation.plots import randomisation_plot
-from training.evaluation.report import estimate_text, summary_lines, write_evaluation_report
+from training.evaluation.evaluation_plots import randomisation_plot
+from training.evaluation.evaluation_report import estimate_text, summary_lines, write_evaluation_report
 from training.evaluation.studies import join_views, mura_table
 
 STAGES = [

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.evaluation.html import PALETTE, Plot, Section, Table, figure_png, new_axes, write_report
+from training.evaluation.report import PALETTE, Plot, Section, Table, figure_png, new_axes, write_report
 
 
 def line_plot() -> Plot:
@@ -54,12 +54,12 @@ def test_text_is_escaped_wherever_it_stands(tmp_path: Path, place: str) -> None:
     write_report(tmp_path / "report.html", at("title"), at("subtitle"), [section])
     page = (tmp_path / "report.html").read_text()
     assert "<img" not in page
-    assert "&lt;img src=&quot;x&quot;&gt;" in page
+    assert "&lt;img src=&#34;x&#34;&gt;" in page
 
 
 def test_caption_of_a_plot_is_escaped_in_its_attribute(tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", "t", "s", [Section("Plots", plots=[line_plot()])])
-    assert 'alt="caption with &lt;b&gt; &amp; &quot;quotes&quot;"' in (tmp_path / "report.html").read_text()
+    assert 'alt="caption with &lt;b&gt; &amp; &#34;quotes&#34;"' in (tmp_path / "report.html").read_text()
 
 
 def test_every_colour_stands_out_from_the_page() -> None:
