@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from edge_app.imaging.images import decode_image
@@ -64,11 +66,16 @@ def test_gradient_equals_finite_differences(drawn_png: bytes) -> None:
 
 
 def test_real_fractured_xray_is_explained(default_predictor: Predictor, xray_dir: Path) -> None:
-    prediction = default_predictor.predict((xray_dir / "images" / "IMG0000019.jpg").read_bytes())
-    assert prediction.has_evidence
+    data = (xray_dir / "images" / "IMG0000019.jpg").read_bytes()
+    prediction = default_predictor.predict(data)
+    with Image.open(BytesIO(data)) as picture:
+        assert prediction.picture.shape == (picture.height, picture.width)
+    tensor = preprocess(decode_image(data), default_predictor.manifest.input.size_px)
+    session = open_session((DEFAULT_BUNDLE / "model.onnx").read_bytes())
+    (probability,) = session.run(["probability"], {"image": tensor})
+    assert prediction.probability == pytest.approx(probability.item(), abs=1e-6)
     assert prediction.heatmap.dtype == np.float32
-    assert 0 <= prediction.heatmap.min() <= prediction.heatmap.max() <= 1
-    assert prediction.picture.ndim == 2
+    assert (prediction.heatmap.min(), prediction.heatmap.max()) == (0, 1)
 
 
 @pytest.mark.slow

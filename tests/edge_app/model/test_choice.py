@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
+import re
+import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from edge_app.model.choice import (
     write_choice,
 )
 from tests import toy
+from tests.conftest import require
 
 
 @pytest.fixture
@@ -89,5 +93,7 @@ def test_directory_that_cannot_be_written_is_told_and_left_as_it_was(bundle_dir:
     assert sorted(bundle_dir.iterdir()) == before
 
 
-def test_processor_has_a_name() -> None:
-    assert processor_name().strip()
+def test_processor_has_the_name_that_the_system_tells() -> None:
+    told = subprocess.run([require("lscpu", package="util-linux")], capture_output=True, text=True).stdout
+    (name,) = re.findall(r"^Model name: +(.+)$", told, re.MULTILINE) or [platform.machine()]
+    assert processor_name() == name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +31,9 @@ def test_toy_model_gives_the_values_worked_out_by_hand(pair: ModelPair) -> None:
 
 
 def test_auto_is_the_cpu_where_there_is_no_nvidia_driver(toy_bundle: Path) -> None:
-    device = ModelPair(load_bundle(toy_bundle).graphs, device="auto").device
-    assert device == ("cuda" if has_cuda(toy_bundle) else "cpu")
+    if Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi"):
+        pytest.skip("an NVIDIA driver is here")
+    assert ModelPair(load_bundle(toy_bundle).graphs, device="auto").device == "cpu"
 
 
 def test_cuda_that_cannot_be_used_is_refused_not_replaced(toy_bundle: Path) -> None:
