@@ -50,31 +50,27 @@ def choose(
         raise BundleError(
             f"The bundle {bundle_dir} has no golden pictures to measure with. Export it again."
         )
-    preferred = devices_to_try(device)[0]
-    models = {FLOAT32: _proven(bundle, device, threads)}
-    device = models[FLOAT32].device
-    remarks: dict[str, str] = {}
-    for name, variant in bundle.manifest.variants.items():
-        if name != FLOAT32 and device in variant.devices:
-            try:
-                models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads)
-            except EdgeError as error:
-                remarks[name] = str(error)
+    whole = _proven(bundle, device, threads)
+    variants = bundle.manifest.variants.items()
+    models, failures = {FLOAT32: whole}, {}
+    for name in (name for name, each in variants if name != FLOAT32 and whole.device in each.devices):
+        try:
+            models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), whole.device, threads)
+        except EdgeError as error:
+            failures[name] = Measurement(None, False, str(error))
     times_ms = measure(models, tensors)
+    successes = {name: Measurement(round(time_ms, 2), True, "") for name, time_ms in times_ms.items()}
     variant_name, reason = decide(times_ms)
     return Choice(
         manifest_sha256=manifest_hash(bundle_dir),
-        preferred_device=preferred,
-        device=device,
+        preferred_device=devices_to_try(device)[0],
+        device=whole.device,
         onnxruntime=RUNTIME_VERSION,
         processor=processor_name(),
         threads=threads,
         variant=variant_name,
         reason=reason,
-        measurements={
-            **{name: Measurement(round(time_ms, 2), True, "") for name, time_ms in times_ms.items()},
-            **{name: Measurement(None, False, remark) for name, remark in remarks.items()},
-        },
+        measurements=successes | failures,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import onnx
 import tensorflow as tf
@@ -13,6 +13,7 @@ from edge_app.errors import ExportError
 from export.graph.simplify import simplify
 
 OPSET = 18
+_Part = TypeVar("_Part", onnx.NodeProto, onnx.TensorProto)
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -121,25 +122,16 @@ def _standard(model: onnx.ModelProto) -> onnx.ModelProto:
 def _numbered(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rebuild a model with numbers for names, and without what does not change its result."""
     graph = model.graph
-    kept = {value.name: value.name for value in (*graph.input, *graph.output)}
-    names = {"": ""} | kept
+    names = {"": ""} | {value.name: value.name for value in (*graph.input, *graph.output)}
     for node in graph.node:
         for name in (*node.input, *node.output):
             names.setdefault(name, f"t{len(names)}")
-    nodes, stored = [], {tensor.name: tensor for tensor in graph.initializer}
-    for index, node in enumerate(graph.node):
-        renamed = onnx.NodeProto()
-        renamed.CopyFrom(node)
-        renamed.name, renamed.doc_string = f"{node.op_type}_{index}", ""
-        renamed.input[:] = [names[name] for name in node.input]
-        renamed.output[:] = [names[name] for name in node.output]
-        nodes.append(renamed)
-    tensors = []
-    for name in (name for name in names if name in stored):
-        tensor = onnx.TensorProto()
-        tensor.CopyFrom(stored[name])
-        tensor.name, tensor.doc_string = names[name], ""
-        tensors.append(tensor)
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = [_renamed(node, f"{node.op_type}_{index}") for index, node in enumerate(graph.node)]
+    for node in nodes:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    tensors = [_renamed(stored[name], new_name) for name, new_name in names.items() if name in stored]
     rebuilt = onnx.helper.make_graph(nodes, "fracture-edge", graph.input, graph.output, tensors)
     return onnx.helper.make_model(
         rebuilt,
@@ -147,3 +139,11 @@ def _numbered(model: onnx.ModelProto) -> onnx.ModelProto:
         ir_version=model.ir_version,
         producer_name="fracture-edge",
     )
+
+
+def _renamed(part: _Part, name: str) -> _Part:
+    """Copy a node or a tensor under another name, without its comment."""
+    copied = type(part)()
+    copied.CopyFrom(part)
+    copied.name, copied.doc_string = name, ""
+    return copied

@@ -80,37 +80,45 @@ def _rebuild(model: onnx.ModelProto, convolution: NodeProto, scaling: _Scaling) 
     """Let the convolution take the image's grey values directly."""
     graph = model.graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    zero, per_channel = _channels(scaling)
     kernel = stored[convolution.input[1]].astype(np.float64)
+    folded = np.stack([np.einsum("dckl,c->dkl", kernel, factor) for factor in per_channel], axis=1)
+    nodes, constants = _entry(graph.input[0], zero, with_inside=len(per_channel) == 2)
+    constants["grey/kernel"] = folded.astype(np.float32)
+    direct = _with_frame(convolution, scaling.frame)
+    direct.input[:2] = [nodes[-1].output[0], "grey/kernel"]
+    rest = [direct if node is convolution else node for node in graph.node]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    return _pruned(model, [*nodes, *rest], [*tensors, *graph.initializer], graph.output)
+
+
+def _channels(scaling: _Scaling) -> tuple[np.float32, list[NDArray[np.float64]]]:
+    """Return the grey value to subtract, and the factors that make one or two channels of the kernel."""
     zeros = -scaling.offset / scaling.scale
     zero = np.float32(zeros.mean())
-    per_channel = [scaling.scale]
     if np.ptp(zeros) > _TOLERANCE * _WHITE:
-        per_channel.append(scaling.offset + scaling.scale * zero)
-    folded = np.stack([np.einsum("dckl,c->dkl", kernel, factor) for factor in per_channel], axis=1)
-    size = graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    constants = {
-        "grey/shape": np.array([-1, 1, size, size], np.int64),
-        "grey/zero": zero,
-        "grey/kernel": folded.astype(np.float32),
-    }
+        return zero, [scaling.scale, scaling.offset + scaling.scale * zero]
+    return zero, [scaling.scale]
+
+
+def _entry(
+    image: onnx.ValueInfoProto, zero: np.float32, with_inside: bool
+) -> tuple[list[NodeProto], dict[str, Any]]:
+    """Make the operators from the image to the convolution, and their constants."""
+    size = image.type.tensor_type.shape.dim[1].dim_value
+    constants: dict[str, Any] = {"grey/shape": np.array([-1, 1, size, size], np.int64), "grey/zero": zero}
     nodes = [
-        helper.make_node("Reshape", [graph.input[0].name, "grey/shape"], ["grey/image"]),
+        helper.make_node("Reshape", [image.name, "grey/shape"], ["grey/image"]),
         helper.make_node("Sub", ["grey/image", "grey/zero"], ["grey/centred"]),
     ]
-    entry = "grey/centred"
-    if len(per_channel) == 2:
+    if with_inside:
         constants |= {"grey/none": np.float32(0), "grey/one": np.float32(1)}
         nodes += [
             helper.make_node("Mul", ["grey/centred", "grey/none"], ["grey/nothing"]),
             helper.make_node("Add", ["grey/nothing", "grey/one"], ["grey/inside"]),
             helper.make_node("Concat", ["grey/centred", "grey/inside"], ["grey/channels"], axis=1),
         ]
-        entry = "grey/channels"
-    direct = _with_frame(convolution, scaling.frame)
-    direct.input[:2] = [entry, "grey/kernel"]
-    rest = [direct if node is convolution else node for node in graph.node]
-    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    return _pruned(model, [*nodes, *rest], [*tensors, *graph.initializer], graph.output)
+    return nodes, constants
 
 
 def _with_frame(convolution: NodeProto, frame: tuple[int, int, int, int]) -> NodeProto:
