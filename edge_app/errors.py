@@ -70,6 +70,12 @@ class InvalidImage(ImageError):
     code = "invalid_image"
 
 
+class NotAnXray(ImageError):
+    """The picture is whole, but certainly no X-ray."""
+
+    code = "not_an_xray"
+
+
 class DecoderError(EdgeError):
     """The process that reads pictures cannot be started."""
 

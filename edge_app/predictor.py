@@ -10,22 +10,28 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.errors import BundleError
+from edge_app.errors import BundleError, NotAnXray
 from edge_app.imaging.decode import Decoder, decode
 from edge_app.imaging.images import shrink
 from edge_app.imaging.picture import DicomHeader
-from edge_app.imaging.preprocess import preprocess, to_picture
+from edge_app.imaging.preprocess import place, preprocess, to_picture
 from edge_app.model.bundle import Bundle
 from edge_app.model.choice import start_chosen
 from edge_app.model.golden import replay
 from edge_app.model.gradcam import scale_to_peak
 from edge_app.model.inference import Explanation
 from edge_app.model.manifest import Manifest
+from edge_app.model.quality import BLANK, DOCUMENT, PHOTOGRAPH, Quality
 
 FINDING = "fracture"
 FRACTURE = "Fracture Detected"
 NORMAL = "Normal"
 PICTURE_PX = 1536
+_WHAT_IT_IS = {
+    BLANK: "shows nothing",
+    DOCUMENT: "looks like a document or a screen",
+    PHOTOGRAPH: "looks like a photograph",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Prediction:
     `probability` of a fracture and `threshold` are in 0..1. `heatmap` is float32 (h, w) in 0..1 over
     the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
     is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
-    width of the picture that came. `header` is what a DICOM file said about it.
+    width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
+    the model was made for such a picture; None where the bundle has no input gate.
     """
 
     probability: float
@@ -44,6 +51,7 @@ class Prediction:
     picture: NDArray[np.uint8]
     size_px: tuple[int, int]
     header: DicomHeader | None = None
+    quality: Quality | None = None
 
     @property
     def prediction(self) -> str:
@@ -111,6 +119,7 @@ class Predictor:
         replay(bundle, self._model)
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
+        self._gate = bundle.gate
         self._decode = decoder
         # One picture is decoded at a time, as a large one takes much memory; meanwhile another is
         # explained, also one at a time, as the model uses every core.
@@ -158,6 +167,7 @@ class Predictor:
 
         Raises:
             ImageError: the bytes give no picture.
+            NotAnXray: they give one that is certainly no X-ray.
             ModelError: the model gave no usable answer.
         """
         size_px = self._manifest.input.size_px
@@ -167,10 +177,30 @@ class Predictor:
             tensor, picture = preprocess(decoded.pixels, size_px), shrink(decoded.pixels, PICTURE_PX)
             del decoded  # a large one must not wait for its turn to be explained
         explanation = self.explain(tensor)
+        quality = self._checked(explanation, tensor, height, width)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
         threshold = self._manifest.operating_point.threshold
-        return Prediction(explanation.probability, threshold, heatmap, picture, (height, width), header)
+        return Prediction(
+            explanation.probability, threshold, heatmap, picture, (height, width), header, quality
+        )
+
+    def _checked(
+        self, explanation: Explanation, tensor: NDArray[np.float32], height: int, width: int
+    ) -> Quality | None:
+        """Ask the input gate about what the model saw of a picture."""
+        if self._gate is None:
+            return None
+        top, left, rows, columns = place(height, width, self._manifest.input.size_px)
+        seen = tensor[0, top : top + rows, left : left + columns, 0]
+        quality = self._gate.judge(explanation.averages, seen)
+        if not quality.is_xray:
+            what = next(words for code, words in _WHAT_IT_IS.items() if code in quality.reasons)
+            raise NotAnXray(
+                f"The picture {what}, so no answer is given. Send the X-ray itself, as the X-ray system "
+                "exports it."
+            )
+        return quality
 
 
 def _require_finding(bundle: Bundle) -> None:

@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    gate = commands.add_parser("gate", help="give a bundle an input gate, which tells X-rays from others")
+    gate.add_argument("--bundle", type=Path, required=True, help="the bundle's directory")
+    gate.add_argument("--run", type=Path, required=True, dest="of_run", help="the run that it was made of")
+    gate.add_argument("--data", type=Path, required=True, dest="of_data", help="the data of that run")
+    gate.add_argument(
+        "--no-xrays", type=Path, help="a folder of further pictures to judge by; each sub-folder is a kind"
+    )
     keygen = commands.add_parser("keygen", help="make a pair of keys")
     keygen.add_argument("--out", type=Path, required=True, help="writes OUT.pem and OUT.pub.pem")
     sign = commands.add_parser("sign", help="sign a bundle")
@@ -83,6 +90,11 @@ def _run(options: argparse.Namespace) -> None:
 
         wants_variants = options.variants != _NONE
         export_run(options.run, options.out, options.data, wants_variants, options.feature_layer)
+        return
+    if options.command == "gate":
+        from export.bundle.regate import add_gate
+
+        add_gate(options.bundle, options.of_run, options.of_data, options.no_xrays)
         return
     from export.bundle import signing
 

@@ -11,6 +11,7 @@ import msgspec
 
 from edge_app.errors import BundleError
 from edge_app.model.manifest import FLOAT32, Manifest, Tensors, parse_manifest
+from edge_app.model.quality import InputGate, unpack_gate
 from edge_app.model.signature import verify_manifest
 
 MANIFEST = "manifest.json"
@@ -26,7 +27,8 @@ class Graphs:
 
     `features` goes from an image of `size_px` to a feature map with (h, w) `grid`, `classifier` from there
     to the logit, the probability and the gradient of each class; `finding_index` is the class that is asked
-    about, `method` makes the heat map. `devices` are those that the variant is for.
+    about, `method` makes the heat map. `devices` are those that the variant is for. `averages` names what
+    the features graph tells for the input gate.
     """
 
     features: bytes
@@ -38,19 +40,21 @@ class Graphs:
     tensors: Tensors
     variant: str
     devices: tuple[str, ...]
+    averages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A verified model in one variant: the bytes that were hashed are the bytes that run.
 
-    `pictures` are the golden cases' files by name.
+    `pictures` are the golden cases' files by name; `gate` is None where the bundle has no input gate.
     """
 
     manifest: Manifest
     variant: str
     graphs: Graphs
     pictures: Mapping[str, bytes]
+    gate: InputGate | None = None
 
 
 def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | None = None) -> Bundle:
@@ -78,9 +82,10 @@ def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | No
             f"The bundle {bundle_dir} has no variant {variant}; it has {', '.join(manifest.variants)}."
         )
     names, pictures = manifest.variants[variant], {case.picture for case in manifest.golden}
-    kept = _verify(bundle_dir, manifest.files, {names.features, names.classifier, *pictures})
+    gate = {manifest.input_gate.file} if manifest.input_gate else set()
+    kept = _verify(bundle_dir, manifest.files, {names.features, names.classifier, *pictures, *gate})
     graphs = _graphs(manifest, variant, kept)
-    return Bundle(manifest, variant, graphs, {name: kept[name] for name in pictures})
+    return Bundle(manifest, variant, graphs, {name: kept[name] for name in pictures}, _gate(manifest, kept))
 
 
 def sha256_of(data: bytes) -> str:
@@ -129,7 +134,16 @@ def _graphs(manifest: Manifest, variant: str, files: Mapping[str, bytes]) -> Gra
         tensors=manifest.tensors,
         variant=variant,
         devices=names.devices,
+        averages=manifest.input_gate.averages if manifest.input_gate else (),
     )
+
+
+def _gate(manifest: Manifest, files: Mapping[str, bytes]) -> InputGate | None:
+    settings = manifest.input_gate
+    if settings is None:
+        return None
+    data, kinds, limits = files[settings.file], settings.kinds, settings.limits
+    return unpack_gate(data, kinds, settings.acceptance, settings.refusal, limits)
 
 
 def _verify(bundle_dir: Path, hashes: Mapping[str, str], wanted: set[str]) -> dict[str, bytes]:

@@ -37,7 +37,8 @@ class Explanation(NamedTuple):
 
     `logit` is any number, `probability` 0..1. `heatmap` is float32 (h, w) in 0..1 over the model's square,
     with its peak at 1; all zero when no evidence is positive. It is made of `features` and `gradient`
-    (d logit / d features), both float32 (h, w, C).
+    (d logit / d features), both float32 (h, w, C). `averages` are what the input gate looks at: float32
+    (C,) at each depth; none where the bundle has no gate.
     """
 
     logit: float
@@ -45,6 +46,7 @@ class Explanation(NamedTuple):
     heatmap: NDArray[np.float32]
     features: NDArray[np.float32]
     gradient: NDArray[np.float32]
+    averages: tuple[NDArray[np.float32], ...] = ()
 
 
 class ModelPair:
@@ -64,6 +66,7 @@ class ModelPair:
 
     def __init__(self, graphs: Graphs, device: str = "auto", threads: int = 0) -> None:
         self._tensors, self._finding_index = graphs.tensors, graphs.finding_index
+        self._averages = graphs.averages
         self._method = METHODS[graphs.method]
         *others, last = _devices_for(graphs, device)
         for better in others:
@@ -97,7 +100,7 @@ class ModelPair:
             ModelError: a result is not a finite number.
         """
         names, index = self._tensors, self._finding_index
-        (features,) = self._features.run([names.features], {names.image: tensor})
+        features, *averages = self._features.run([names.features, *self._averages], {names.image: tensor})
         outputs = [names.logit, names.probability, names.gradient]
         logit, probability, gradients = self._classifier.run(outputs, {names.features: features})
         # Of several classes each has its own gradient.
@@ -106,7 +109,12 @@ class ModelPair:
             raise ModelError("The model gave no number for this picture, so nothing was predicted.")
         heatmap = self._method(features[0], gradient)
         return Explanation(
-            float(logit[0, index]), float(probability[0, index]), heatmap, features[0], gradient
+            float(logit[0, index]),
+            float(probability[0, index]),
+            heatmap,
+            features[0],
+            gradient,
+            tuple(average[0] for average in averages),
         )
 
     def _start(self, graphs: Graphs, device: str, threads: int) -> None:

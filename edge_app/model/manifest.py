@@ -120,6 +120,23 @@ class GoldenCase(Struct, frozen=True):
     expected: dict[str, GoldenAnswer]
 
 
+class GateSettings(Struct, frozen=True):
+    """The input gate: the file of its arrays, and what it accepts, as `InputGate` says.
+
+    `averages` names what the features graph tells beside the features, `limits` one distance for each.
+    """
+
+    file: Text
+    averages: Texts
+    kinds: Texts
+    acceptance: float
+    refusal: float
+    limits: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _expect(len(self.limits) == len(self.averages), "a limit for each average of the input gate")
+
+
 class Attribution(Struct, frozen=True):
     """The data that a model was trained on, for people."""
 
@@ -140,7 +157,7 @@ class Manifest(Struct, frozen=True):
 
     `finding`, one of the `classes`, is what is reported. `operating_point` and `validation` are those of
     the variant float32, or of the one that `with_figures_of` was asked for. `files` holds the SHA-256 of
-    every file, by name.
+    every file, by name. `input_gate` is None where pictures are not checked.
     """
 
     name: Text
@@ -157,6 +174,7 @@ class Manifest(Struct, frozen=True):
     golden: tuple[GoldenCase, ...]
     training: Origin
     files: dict[str, str]
+    input_gate: GateSettings | None = None
 
     def __post_init__(self) -> None:
         _expect(len(set(self.classes)) == len(self.classes), f"different classes, got {self.classes}")
@@ -175,9 +193,10 @@ class Manifest(Struct, frozen=True):
 
     @property
     def needed_files(self) -> set[str]:
-        """The names of the graphs and the golden pictures."""
+        """The names of the graphs, the golden pictures and the input gate."""
+        gate = set() if self.input_gate is None else {self.input_gate.file}
         graphs = {name for each in self.variants.values() for name in (each.features, each.classifier)}
-        return graphs.union(case.picture for case in self.golden)
+        return graphs.union(gate, (case.picture for case in self.golden))
 
     def with_figures_of(self, variant: str) -> Manifest:
         """Return the manifest with the operating point and the figures of the variant that runs."""

@@ -30,17 +30,22 @@ def model_card(description: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(figure=_figure, interval=_interval)
+    environment.filters.update(figure=_figure, interval=_interval, percent=_percent)
     return environment.get_template("model_card.md.jinja").render(
         m=description,
         games=_games(description["heatmap"]["pointing_game"] or {}),
         figures=_figures(description["variants"]),
+        gate=description.get("input_gate"),
         losses=LOSSES,
     )
 
 
 def _figure(value: float | None) -> str:
     return "not known" if value is None else f"{value:.3f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _interval(estimate: Mapping[str, float | None]) -> str:

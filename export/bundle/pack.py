@@ -18,12 +18,16 @@ from edge_app.imaging.preprocess import INTERPOLATION, PADDING
 from edge_app.model.bundle import CLASSIFIER, FEATURES, MANIFEST, SIGNATURE, sha256_of
 from edge_app.model.choice import CHOICE
 from edge_app.model.manifest import FLOAT32, SCHEMA_VERSION, Tensors, parse_manifest
+from edge_app.model.quality import InputGate
 from export.bundle.card import CARD, model_card
+from export.graph.averages import AVERAGES
 from export.graph.convert import OPSET
+from export.input_gate.making import GateFigures
 from export.proof.parity import Difference
 from export.proof.variants import VariantGraph
 from export.runs import Run
 
+GATE = "input-gate.npz"
 # Every tensor is called what it is.
 TENSORS = Tensors(*Tensors.__struct_fields__)
 
@@ -71,7 +75,7 @@ def describe(run: Run, export: Export) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "name": f"{run.config['model']}-{export.size_px}",
-        "version": f"{created.replace('-', '.')}-{sha256_of(b''.join(export.files.values()))[:8]}",
+        "version": version_of(created, export.files),
         "created": created,
         "architecture": run.config["model"],
         "opset": OPSET,
@@ -92,6 +96,32 @@ def describe(run: Run, export: Export) -> dict[str, Any]:
         "training": {"settings": dict(run.config), **run.provenance},
         "parity": [asdict(difference) for difference in export.differences],
         "golden": list(export.golden),
+    }
+
+
+def version_of(created: str, files: Mapping[str, bytes]) -> str:
+    """Name a version by the day of its training and by what its files hold."""
+    return f"{created.replace('-', '.')}-{sha256_of(b''.join(files.values()))[:8]}"
+
+
+def describe_gate(gate: InputGate, figures: GateFigures) -> dict[str, Any]:
+    """Put together what a manifest tells of an input gate.
+
+    Args:
+        gate: The gate.
+        figures: How it was judged.
+
+    Returns:
+        The manifest's `input_gate`.
+    """
+    return {
+        "file": GATE,
+        "averages": list(AVERAGES),
+        "kinds": list(gate.kinds),
+        "acceptance": gate.acceptance,
+        "refusal": gate.refusal,
+        "limits": [distance.limit for distance in gate.distances],
+        "figures": figures.as_json(),
     }
 
 

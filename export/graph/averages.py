@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from edge_app.errors import ExportError
 from export.graph.convert import to_bytes
 
-SHALLOW, DEEP = "shallow_average", "deep_average"
+AVERAGES = SHALLOW, DEEP = "shallow_average", "deep_average"
 # The shallow averages come from cells of 8 x 8 pixels: edges and textures.
 _SHALLOW_STRIDE = 8
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)

@@ -26,10 +26,7 @@ from export.xrays import evenly_spread, read_picture
 Picture = NDArray[np.uint8]
 _Thing = TypeVar("_Thing")
 Averager = Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
-_FITTED_XRAYS = 1200
-_ALTERED_XRAYS = 60
-_EACH_TO_FIT, _EACH_TO_TEST = 60, 30
-_DRAWN_FROM, _DRAWN_TO = 100, 140  # seeds; the golden cases have others
+_DRAWN_FROM = 100  # a seed; the golden cases have others
 _VARIED = " varied"
 _FIT_SEED, _TEST_SEED = 0, 1
 _TRAIN, _VALIDATION = "train", "validation"
@@ -57,6 +54,19 @@ class GateFigures:
         return asdict(self)
 
 
+class Amounts(NamedTuple):
+    """How many X-rays to fit to, to alter, and to draw; how many pictures of each drawn kind."""
+
+    fitted: int = 1200
+    altered: int = 60
+    drawn: int = 40
+    each_to_fit: int = 60
+    each_to_test: int = 30
+
+
+ENOUGH = Amounts()
+
+
 class _Seen(NamedTuple):
     """One picture's averages at each depth, and (h, w) what the model saw of it."""
 
@@ -70,6 +80,7 @@ def make_gate(
     records: Sequence[XrayRecord],
     size_px: int,
     folder: Path | None = None,
+    amounts: Amounts = ENOUGH,
 ) -> tuple[InputGate, GateFigures]:
     """Fit an input gate to a model's averages, and judge it.
 
@@ -79,6 +90,7 @@ def make_gate(
         records: The run's X-rays with their sides.
         size_px: The side S of the model's square.
         folder: Further pictures that are no X-rays, to judge by; each sub-folder is a kind.
+        amounts: How many pictures to take.
 
     Returns:
         The gate and its figures.
@@ -94,8 +106,8 @@ def make_gate(
         part = tensor[0, top : top + height, left : left + width, 0].astype(np.uint8)
         return _Seen(averages_of(tensor), part)
 
-    gate, learnt = _fit(look, data_dir, fitted)
-    plain, varied, negatives = _judge(gate, look, data_dir, held_out, folder)
+    gate, learnt = _fit(look, data_dir, evenly_spread(fitted, amounts.fitted), amounts)
+    plain, varied, negatives = _judge(gate, look, data_dir, held_out, folder, amounts)
     figures = GateFigures(
         description, xray_figures(plain), xray_figures(varied), kind_figures(plain, negatives, learnt)
     )
@@ -118,11 +130,11 @@ def _sides(records: Sequence[XrayRecord]) -> tuple[list[XrayRecord], list[XrayRe
             f"An input gate needs X-rays of at least {_HELD_OUT_OF} groups to be fitted to, and others to "
             f"be judged by; the run lists {len(train)} and {len(held_out)}. Train with more X-rays."
         )
-    return evenly_spread(train, _FITTED_XRAYS), held_out, description
+    return train, held_out, description
 
 
 def _fit(
-    look: Callable[[Picture], _Seen], data_dir: Path, records: Sequence[XrayRecord]
+    look: Callable[[Picture], _Seen], data_dir: Path, records: Sequence[XrayRecord], amounts: Amounts
 ) -> tuple[InputGate, set[str]]:
     """Fit a gate to X-rays, to half of them varied as well, and to drawn ones; return what kinds it learnt.
 
@@ -138,11 +150,12 @@ def _fit(
         if index % 2 == 0:
             xrays.append(look(acceptable(picture, generator)))
             groups.append(record.group + _VARIED)
-    drawn = [draw_xray(seed, fractured=seed % 2 == 0) for seed in range(_DRAWN_FROM, _DRAWN_TO)]
+    seeds = range(_DRAWN_FROM, _DRAWN_FROM + amounts.drawn)
+    drawn = [draw_xray(seed, fractured=seed % 2 == 0) for seed in seeds]
     xrays += [look(picture) for picture in drawn]
     groups += [_VARIED] * len(drawn)
-    altered = [read_picture(data_dir, record) for record in evenly_spread(records, _ALTERED_XRAYS)]
-    negatives = list(_bar(to_fit(altered, _EACH_TO_FIT, generator), "gate: other pictures"))
+    altered = [read_picture(data_dir, record) for record in evenly_spread(records, amounts.altered)]
+    negatives = list(_bar(to_fit(altered, amounts.each_to_fit, generator), "gate: other pictures"))
     material = Material(
         xrays=_stacked(xrays),
         groups=np.unique([group.removesuffix(_VARIED) for group in groups], return_inverse=True)[1],
@@ -159,6 +172,7 @@ def _judge(
     data_dir: Path,
     records: Sequence[XrayRecord],
     folder: Path | None,
+    amounts: Amounts,
 ) -> tuple[list[Verdict], list[Verdict], list[tuple[str, Verdict]]]:
     """Judge held-out X-rays, a third of them varied as well, and other pictures by their kinds."""
     generator = np.random.default_rng(_TEST_SEED)
@@ -173,8 +187,10 @@ def _judge(
         plain.append(judged(picture))
         if index % 3 == 0:
             varied.append(judged(acceptable(picture, generator)))
-    altered = [read_picture(data_dir, record) for record in evenly_spread(records, _ALTERED_XRAYS)]
-    pictures = _bar(to_test(altered, _EACH_TO_TEST, generator, folder), "gate: held-out other pictures")
+    altered = [read_picture(data_dir, record) for record in evenly_spread(records, amounts.altered)]
+    pictures = _bar(
+        to_test(altered, amounts.each_to_test, generator, folder), "gate: held-out other pictures"
+    )
     return plain, varied, [(negative.kind, judged(negative.picture)) for negative in pictures]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, jsonify, request, url_for
@@ -11,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from edge_app.errors import TOO_LARGE, ImageTooLarge, MissingImage
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.overlay import overlay
-from edge_app.predictor import PredictorLike
+from edge_app.predictor import Prediction, PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.routes.status import facts_of
 from edge_app.web.store import ResultStore
@@ -48,6 +49,7 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
             heatmap=url_for("api.heatmap", key=key) if shows else None,
             heatmap_grey=url_for("api.heatmap_grey", key=key) if shows else None,
             picture=url_for("api.picture", key=key),
+            quality=_quality(prediction),
             notice=NOTICE,
             model=model,
             device=predictor.device,
@@ -73,6 +75,11 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         return "", 204
 
     return routes
+
+
+def _quality(prediction: Prediction) -> dict[str, Any] | None:
+    quality = prediction.quality
+    return quality and {"accepted": quality.accepted, "reasons": quality.reasons}
 
 
 def _uploaded(max_bytes: int) -> bytes:
