@@ -43,6 +43,7 @@ class Prediction:
     is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
     width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
     the model was made for such a picture; None where the bundle has no input gate.
+    `rule_out` is the probability below which an answer is not uncertain; None where it is not known.
     """
 
     probability: float
@@ -52,11 +53,17 @@ class Prediction:
     size_px: tuple[int, int]
     header: DicomHeader | None = None
     quality: Quality | None = None
+    rule_out: float | None = None
 
     @property
     def prediction(self) -> str:
         """`FRACTURE` when the probability reaches the threshold, else `NORMAL`."""
         return FRACTURE if self.probability >= self.threshold else NORMAL
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the answer is `NORMAL`, but too near to a fracture to rule one out: have it read."""
+        return self.rule_out is not None and self.rule_out <= self.probability < self.threshold
 
     @property
     def confidence(self) -> float:
@@ -181,8 +188,16 @@ class Predictor:
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
         threshold = self._manifest.operating_point.threshold
+        rule_out = self._manifest.rule_out
         return Prediction(
-            explanation.probability, threshold, heatmap, picture, (height, width), header, quality
+            explanation.probability,
+            threshold,
+            heatmap,
+            picture,
+            (height, width),
+            header,
+            quality,
+            rule_out.threshold if rule_out else None,
         )
 
     def _checked(

@@ -157,7 +157,9 @@ class Manifest(Struct, frozen=True):
 
     `finding`, one of the `classes`, is what is reported. `operating_point` and `validation` are those of
     the variant float32, or of the one that `with_figures_of` was asked for. `files` holds the SHA-256 of
-    every file, by name. `input_gate` is None where pictures are not checked.
+    every file, by name. Below the operating point, an answer is uncertain from the threshold of `rule_out`
+    up; None where no such point was chosen, as for smaller variants. `input_gate` is None where no picture
+    is checked.
     """
 
     name: Text
@@ -174,6 +176,7 @@ class Manifest(Struct, frozen=True):
     golden: tuple[GoldenCase, ...]
     training: Origin
     files: dict[str, str]
+    rule_out: OperatingPoint | None = None
     input_gate: GateSettings | None = None
 
     def __post_init__(self) -> None:
@@ -207,7 +210,9 @@ class Manifest(Struct, frozen=True):
         point = OperatingPoint(
             figures.threshold, PointEstimate(figures.sensitivity), PointEstimate(figures.specificity)
         )
-        return msgspec.structs.replace(self, operating_point=point, validation=Validation(game))
+        return msgspec.structs.replace(
+            self, operating_point=point, validation=Validation(game), rule_out=None
+        )
 
 
 class _Release(Struct):

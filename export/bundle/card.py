@@ -35,6 +35,7 @@ def model_card(description: Mapping[str, Any]) -> str:
         m=description,
         games=_games(description["heatmap"]["pointing_game"] or {}),
         figures=_figures(description["variants"]),
+        rule_out=description.get("rule_out"),
         gate=description.get("input_gate"),
         losses=LOSSES,
     )

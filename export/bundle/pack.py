@@ -71,6 +71,7 @@ def describe(run: Run, export: Export) -> dict[str, Any]:
     operating_point, calibration, heatmap = (
         evaluation.pop(key) for key in ("operating_point", "calibration", "heatmap")
     )
+    rule_out = evaluation.pop("rule_out", None)  # runs of earlier releases have none
     created = run.provenance["created"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -91,6 +92,7 @@ def describe(run: Run, export: Export) -> dict[str, Any]:
             "pointing_game": heatmap["pointing_game"],
         },
         "operating_point": operating_point,
+        "rule_out": rule_out,
         "calibration": calibration,
         "validation": evaluation,
         "training": {"settings": dict(run.config), **run.provenance},

@@ -120,6 +120,22 @@ def test_a_gate_that_was_altered_is_refused(tmp_path: Path) -> None:
         Predictor(tmp_path, device="cpu")
 
 
+def test_an_answer_between_the_thresholds_is_normal_but_uncertain(tmp_path: Path) -> None:
+    """The toy's logit is 6 b - 2: b = 0.3 gives 0.45, between 0.4 and 0.5, and b = 0.2 gives 0.31."""
+    point = {"threshold": 0.4, "sensitivity": {"value": 0.95}, "specificity": {"value": 0.5}}
+    predictor = Predictor(write_toy_bundle(tmp_path, rule_out=point), device="cpu")
+    near, far = (
+        predictor.predict(encode_png(np.full((SIZE_PX, SIZE_PX), grey, np.uint8))) for grey in (77, 51)
+    )
+    assert (near.prediction, near.is_uncertain) == ("Normal", True)
+    assert (far.prediction, far.is_uncertain) == ("Normal", False)
+
+
+def test_without_a_rule_out_point_nothing_is_uncertain(tmp_path: Path) -> None:
+    prediction = Predictor(write_toy_bundle(tmp_path), device="cpu").predict(encode_png(MIDDLE))
+    assert not prediction.is_uncertain
+
+
 def test_the_api_tells_quality_and_refuses_with_a_code(predictor: Predictor) -> None:
     client = create_app(Settings(), predictor).test_client()
 

@@ -16,6 +16,7 @@ from training.evaluation import metrics
 from training.evaluation.metrics import Estimate, Labels, Scored, Scores
 
 TARGET_SENSITIVITY = 0.90
+RULE_OUT_SENSITIVITY = 0.95
 OPERATING, HALF = "operating threshold", "one half"
 # With fewer X-rays of a class, a figure says little.
 FEW = 10
@@ -35,22 +36,29 @@ def evaluate_scores(labels: Labels, probabilities: Scores, groups: NDArray[np.in
         groups: int64 (N,), for the bootstrap.
 
     Returns:
-        A JSON object: counts, AUROC, and the operating point with its sensitivity and specificity,
-        each with a 95 % interval, null where the bootstrap gives none.
+        A JSON object: counts, AUROC, the operating point, and the one to rule a finding out by. Each figure
+        has a 95 % interval, null where the bootstrap gives none.
     """
-    threshold = choose_threshold(labels, probabilities, TARGET_SENSITIVITY)
-    answered = metrics.bootstrap(metrics.answers(labels, probabilities >= threshold), groups)
     return {
         "samples": len(labels),
         "fractured": int(labels.sum()),
         "groups": len(np.unique(groups)),
         "auroc": asdict(metrics.bootstrap(metrics.ranking(labels, probabilities), groups)["auroc"]),
-        "operating_point": {
-            "target_sensitivity": TARGET_SENSITIVITY,
-            "threshold": threshold,
-            "sensitivity": asdict(answered["sensitivity"]),
-            "specificity": asdict(answered["specificity"]),
-        },
+        "operating_point": _operating_point(labels, probabilities, groups, TARGET_SENSITIVITY),
+        "rule_out": _operating_point(labels, probabilities, groups, RULE_OUT_SENSITIVITY),
+    }
+
+
+def _operating_point(
+    labels: Labels, probabilities: Scores, groups: NDArray[np.int64], target_sensitivity: float
+) -> dict[str, Any]:
+    threshold = choose_threshold(labels, probabilities, target_sensitivity)
+    answered = metrics.bootstrap(metrics.answers(labels, probabilities >= threshold), groups)
+    return {
+        "target_sensitivity": target_sensitivity,
+        "threshold": threshold,
+        "sensitivity": asdict(answered["sensitivity"]),
+        "specificity": asdict(answered["specificity"]),
     }
 
 

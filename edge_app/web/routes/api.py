@@ -50,6 +50,7 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
             heatmap_grey=url_for("api.heatmap_grey", key=key) if shows else None,
             picture=url_for("api.picture", key=key),
             quality=_quality(prediction),
+            uncertain=prediction.is_uncertain,
             notice=NOTICE,
             model=model,
             device=predictor.device,
