@@ -6,7 +6,15 @@ EdgeError
 │   ├── MissingImage         no file came, or an empty one
 │   ├── ImageTooLarge        more bytes or pixels than the limit
 │   ├── UnsupportedImage     a format that is not read
+│   │   ├── SeveralPictures      a file with more than one picture
+│   │   ├── ColourImage          colour where an X-ray is grey
+│   │   ├── DicomDirectory       a disc's table of contents
+│   │   └── UnsupportedEncoding  an encoding within a known format that is not read
 │   └── InvalidImage         a known format whose content is broken or incomplete
+│       ├── ImageTooSmall        fewer pixels than any X-ray has
+│       └── TagError             a DICOM file whose header cannot be relied on
+│           ├── MissingTag           it lacks what is needed
+│           └── ContradictoryTag     it says what cannot be, or two things at once
 ├── DecoderError             the process that reads pictures cannot run
 ├── BundleError              a model bundle that must not be used
 ├── DeviceError              the device that was asked for cannot be used
@@ -71,9 +79,64 @@ class InvalidImage(ImageError):
 
 
 class NotAnXray(ImageError):
-    """The picture is whole, but certainly no X-ray."""
+    """The picture is whole, but certainly no X-ray; or a DICOM file of another kind."""
 
     code = "not_an_xray"
+
+
+class SeveralPictures(UnsupportedImage):
+    """A file holds more than one picture: frames, pages, or an animation."""
+
+    code = "several_pictures"
+
+
+class ColourImage(UnsupportedImage):
+    """A picture has colour that would be lost or misread."""
+
+    code = "colour_image"
+
+
+class DicomDirectory(UnsupportedImage):
+    """A DICOMDIR came; the pictures are the other files of its disc."""
+
+    code = "dicom_directory"
+
+
+class UnsupportedEncoding(UnsupportedImage):
+    """The format is read, but not in this encoding."""
+
+    code = "unsupported_encoding"
+
+
+class ImageTooSmall(InvalidImage):
+    """A side has fewer pixels than any X-ray has."""
+
+    code = "image_too_small"
+
+
+class TagError(InvalidImage):
+    """A DICOM header cannot be relied on.
+
+    `tag` names the attribute, as "(0028,0010) Rows".
+    """
+
+    code = "tag"
+
+    def __init__(self, message: str, tag: str = "") -> None:
+        super().__init__(message)
+        self.tag = tag
+
+
+class MissingTag(TagError):
+    """A DICOM header lacks what is needed."""
+
+    code = "missing_tag"
+
+
+class ContradictoryTag(TagError):
+    """A DICOM header says what cannot be, or two things at once."""
+
+    code = "contradictory_tag"
 
 
 class DecoderError(EdgeError):

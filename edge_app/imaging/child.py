@@ -18,14 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.alarm import Alarm
-from edge_app.errors import (
-    DecoderError,
-    ImageError,
-    ImageTooLarge,
-    InvalidImage,
-    MissingImage,
-    UnsupportedImage,
-)
+from edge_app.errors import DecoderError, ImageError, InvalidImage, TagError
 from edge_app.imaging.facts import header_from
 from edge_app.imaging.images import MAX_PIXELS
 from edge_app.imaging.picture import DicomHeader, Picture
@@ -40,7 +33,6 @@ PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
     "from edge_app.imaging.sandbox.program import main; main(float(sys.argv[1]))"
 )
-_REFUSALS = {each.code: each for each in (InvalidImage, UnsupportedImage, ImageTooLarge, MissingImage)}
 _MAX_MESSAGE_CHARACTERS = 500
 _PIPE_BYTES = 1024 * 1024
 _TOO_SLOW = (
@@ -260,11 +252,19 @@ def _isolation(levels: list[list[str]]) -> wire.Isolation:
 
 
 def _refusal(untrusted: Any) -> ImageError:
-    """Make an error of one that the process tells; its message is shown as text, never as markup."""
+    """Make an error of one that the process tells; its words are shown as text, never as markup."""
     match untrusted:
-        case [str(code), str(message)] if code in _REFUSALS and len(message) <= _MAX_MESSAGE_CHARACTERS:
-            return _REFUSALS[code](message)
+        case [str(code), str(message), str(tag)] if len(message) + len(tag) <= _MAX_MESSAGE_CHARACTERS:
+            for kind in _kinds_of(ImageError):
+                if kind.code == code:
+                    return kind(message, tag) if issubclass(kind, TagError) else kind(message)
     raise _Nonsense
+
+
+def _kinds_of(error: type[ImageError]) -> Iterator[type[ImageError]]:
+    yield error
+    for kind in error.__subclasses__():
+        yield from _kinds_of(kind)
 
 
 def _header(untrusted: Any) -> DicomHeader:

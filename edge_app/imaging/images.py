@@ -1,4 +1,4 @@
-"""Bytes to a grey uint8 image and back: formats, limits, truncation, orientation."""
+"""Bytes of a picture file to a grey uint8 image and back: formats, limits, truncation, orientation."""
 
 from __future__ import annotations
 
@@ -11,32 +11,43 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edge_app.errors import ImageTooLarge, InvalidImage, MissingImage, UnsupportedImage
+from edge_app.errors import (
+    ColourImage,
+    ImageTooLarge,
+    ImageTooSmall,
+    InvalidImage,
+    MissingImage,
+    SeveralPictures,
+    UnsupportedEncoding,
+    UnsupportedImage,
+)
+from edge_app.imaging import jpeg
+from edge_app.imaging.grey import reduce_depth
 
 MAX_PIXELS = 32_000_000
 MIN_SIDE_PX = 32
 
-_FORMATS = ("JPEG", "PNG")
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-_JPEG_END = b"\xff\xd9"
-_JPEG_SCAN = b"\xff\xda"
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_SIGNATURES = (_JPEG_SIGNATURE, b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"BM")
+# TIFF 6.0: bits of each sample, and what zero looks like.
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 # Frames whose missing parts do not become middle grey: progressive, arithmetic, and both. Compressed data
 # never hold these bytes.
 _OTHER_FRAMES = (b"\xff\xc2", b"\xff\xc9", b"\xff\xca")
 _MIDDLE_GREY = (127, 128)
-_PROBE = b"\x5a" * 64
 _BROKEN = (
     "The picture is broken or incomplete, so nothing in it was judged. "
     "Copy or export it again from the X-ray system and send that file."
 )
+_DEEP_COLOUR = "The picture has 16-bit colour. Export the X-ray as grey, or with 8 bits."
 _OTHER_KINDS = {
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive or an office document",
     b"GIF8": "a GIF picture",
-    b"II*\x00": "a TIFF picture",
-    b"MM\x00*": "a TIFF picture",
-    b"BM": "a BMP picture",
-    b"RIFF": "a WebP picture or another RIFF file",
+    b"RIFF": "a film, a sound or a broken WebP picture",
+    b"\x00\x00\x00\x0cjP": "a JPEG 2000 picture",
+    b"\x1f\x8b": "a gzip archive",
 }
 # What Pillow raises on hostile or broken bytes, beside its own OSError.
 _DECODER_ERRORS = (
@@ -54,12 +65,13 @@ _DECODER_ERRORS = (
 
 
 def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Decode a JPEG or PNG file into the grey picture that a viewer would display.
+    """Decode a JPEG, PNG, TIFF, BMP or WebP file into the grey picture that a viewer would display.
 
     The format is told from the content, never from a file name. The size is read from the header and
     checked before any pixel is decoded. The EXIF orientation is applied, colour becomes luma
-    (ITU-R BT.601), transparency is laid over black, and deeper grey is reduced to 8 bits. A PNG proves its
-    content by checksums; a JPEG has none, so damage in its middle that still decodes is not noticed.
+    (ITU-R BT.601), transparency is laid over black, and 16-bit grey is spread over 8 bits. A PNG proves its
+    content by checksums; the others have none, so damage in their middle that still decodes is not noticed.
+    Of a JPEG with more behind it (MPO), the first picture counts.
 
     Args:
         data: The file's bytes.
@@ -70,20 +82,24 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
 
     Raises:
         MissingImage: there are no bytes.
-        UnsupportedImage: the bytes are not JPEG or PNG, or a PNG with 16-bit colour or several pictures.
+        UnsupportedImage: the bytes are of another format, or hold 16-bit colour, 32-bit grey or several
+            pictures.
         ImageTooLarge: the header announces more than `max_pixels`.
         InvalidImage: the file is broken, incomplete, or smaller than `MIN_SIDE_PX` on a side.
     """
     if not data:
         raise MissingImage("The file is empty. Save or export the X-ray again and send that file.")
+    data = _first_picture(data)
     with _open(data) as picture:
         _check_size(picture, max_pixels)
-        is_png = picture.format == "PNG"
+        kind = picture.format
+        if kind != "MPO" and getattr(picture, "n_frames", 1) > 1:
+            raise SeveralPictures(f"The {kind} file holds several pictures. Send one still X-ray.")
     try:
-        if is_png:
+        if kind == "PNG":
             _check_png(data)
         with _load(data) as picture:
-            if not is_png:
+            if data.startswith(_JPEG_SIGNATURE):
                 _check_jpeg_end(data, picture)
             ImageOps.exif_transpose(picture, in_place=True)
             return _grey(picture)
@@ -129,8 +145,8 @@ def _open(data: bytes) -> Image.Image:
         if data.startswith(_SIGNATURES):
             raise InvalidImage(_BROKEN) from error
         raise UnsupportedImage(
-            f"Expected a JPEG or PNG picture, received {_kind(data)}. "
-            "Export the X-ray as JPEG or PNG and send that file."
+            f"Expected a DICOM, JPEG, PNG, TIFF, BMP or WebP picture, received {_kind(data)}. "
+            "Export the X-ray as DICOM, JPEG or PNG and send that file."
         ) from error
     except _DECODER_ERRORS as error:
         raise InvalidImage(_BROKEN) from error
@@ -148,14 +164,14 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
             "read. Export it at a smaller size."
         )
     if min(width, height) < MIN_SIDE_PX:
-        raise InvalidImage(
+        raise ImageTooSmall(
             f"The picture has only {width} x {height} pixels; each side needs {MIN_SIDE_PX} or more. "
             "Send the X-ray itself, not its thumbnail."
         )
 
 
 def _check_png(data: bytes) -> None:
-    """Refuse a PNG with a wrong checksum, 16-bit colour (it would lose its depth), or animation.
+    """Refuse a PNG with a wrong checksum or 16-bit colour: that would lose its depth.
 
     Source:
         PNG specification, third edition, sections 5.6 and 11.2.1: IHDR comes first, and its ninth and
@@ -165,11 +181,9 @@ def _check_png(data: bytes) -> None:
         raise InvalidImage(_BROKEN)
     depth, colour_type = data[24:26]
     with _open(data) as picture:
-        if getattr(picture, "n_frames", 1) > 1:
-            raise UnsupportedImage("The PNG holds several pictures. Send one still X-ray.")
         picture.verify()
     if depth == 16 and colour_type != 0:
-        raise UnsupportedImage("The PNG has 16-bit colour. Export the X-ray as grey, or with 8 bits.")
+        raise ColourImage(_DEEP_COLOUR)
 
 
 def _check_jpeg_end(data: bytes, picture: Image.Image) -> None:
@@ -179,10 +193,9 @@ def _check_jpeg_end(data: bytes, picture: Image.Image) -> None:
     for the picture's own where something is missing: then the picture changes with them. A cut between
     two restart markers can escape this, and so can one within the very last block of pixels.
     """
-    end = data.rfind(_JPEG_END, data.rfind(_JPEG_SCAN))
-    if end < 0 or _has_its_last_block(data, picture):
+    if not jpeg.has_end(data) or _has_its_last_block(data, picture):
         return  # without an end marker, Pillow itself demands every row
-    with _load(data[:end] + _PROBE + data[end:]) as probed:
+    with _load(jpeg.probed(data)) as probed:
         if picture.tobytes() != probed.tobytes():
             raise InvalidImage(_BROKEN)
 
@@ -207,22 +220,35 @@ def _load(data: bytes) -> Image.Image:
 
 
 def _grey(picture: Image.Image) -> NDArray[np.uint8]:
-    if picture.mode.startswith("I"):
-        return _reduce_depth(np.asarray(picture))
+    if picture.mode.startswith("I;16"):
+        return reduce_depth(_deep_grey(picture))
+    if picture.mode in ("I", "F"):
+        raise UnsupportedEncoding("The picture has 32-bit grey. Export the X-ray with 8 or 16 bits.")
+    if picture.format == "TIFF" and max(picture.tag_v2.get(_TIFF_BITS, (8,))) > 8:  # type: ignore[attr-defined]
+        raise ColourImage(_DEEP_COLOUR)
     if picture.has_transparency_data:
         colour = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", colour.size, "black"), colour)
     return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
 
 
-def _reduce_depth(deep: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Shift deep grey to 8 bits by the bits in use: detectors store 10, 12 or 14 of them in 16."""
-    bits_in_use = max(8, int(deep.max()).bit_length())
-    return (deep >> (bits_in_use - 8)).astype(np.uint8)
+def _deep_grey(picture: Image.Image) -> NDArray[np.uint16]:
+    levels = np.asarray(picture).astype(np.uint16)
+    tags = getattr(picture, "tag_v2", {})
+    return ~levels if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO else levels
+
+
+def _first_picture(data: bytes) -> bytes:
+    if not data.startswith(_JPEG_SIGNATURE):
+        return data
+    end = jpeg.end_of(data)
+    if end is None:
+        raise InvalidImage(_BROKEN)
+    return data[:end]
 
 
 def _kind(data: bytes) -> str:
-    if data[128:132] == b"DICM":
-        return "a DICOM file"
+    if data[4:8] == b"ftyp":
+        return "a film, or a HEIC or AVIF photograph"
     kinds = (kind for magic, kind in _OTHER_KINDS.items() if data.startswith(magic))
     return next(kinds, "something else")

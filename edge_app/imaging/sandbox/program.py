@@ -76,9 +76,9 @@ def _answer(replies: IO[bytes], decode: Decode, data: bytes, max_pixels: int) ->
         picture = decode(data, max_pixels)
         facts = None if picture.header is None else facts_of(picture.header)
     except ImageError as error:
-        _send(replies, wire.REFUSAL, [error.code, str(error)])
+        _send(replies, wire.REFUSAL, [error.code, str(error), getattr(error, "tag", "")])
     except MemoryError:
-        _send(replies, wire.REFUSAL, [InvalidImage.code, "Reading the picture takes too much memory."])
+        _send(replies, wire.REFUSAL, [InvalidImage.code, "Reading the picture takes too much memory.", ""])
     else:
         _send(replies, wire.PICTURE, facts, *picture.pixels.shape)
         wire.write_all(replies, picture.pixels.ravel().data.cast("B"))

@@ -19,12 +19,13 @@ from edge_app.errors import (
     PasswordRefused,
     RequestRefused,
     ResultExpired,
+    TagError,
     TooManyGuesses,
     TryLater,
     UnsupportedImage,
 )
 
-STATUS_OF = {
+STATUS_OF: dict[type, int] = {
     MissingImage: 400,
     RequestRefused: 403,
     ResultExpired: 404,
@@ -49,9 +50,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(EdgeError)
     def answer_edge_error(error: EdgeError) -> ResponseReturnValue:
-        status = STATUS_OF.get(type(error), 500)
+        status = status_of(error)
         log_failure(status, request.method, str(request.url_rule), error)
-        return *_answer(error.code, str(error), status), headers_of(error)
+        return jsonify(content_of(error)), status, headers_of(error)
 
     @app.errorhandler(RequestEntityTooLarge)
     def answer_too_large(_: RequestEntityTooLarge) -> ResponseReturnValue:
@@ -63,6 +64,17 @@ def register(app: Flask) -> None:
         if getattr(error, "original_exception", None) is None:  # else Flask has written a traceback
             log_failure(status, request.method, str(request.url_rule), error)
         return _answer(f"http_{status}", error.description or error.name, status)
+
+
+def status_of(error: EdgeError) -> int:
+    """Return the status code of an error, or that of the nearest kind above it; 500 where none has one."""
+    return next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 500)
+
+
+def content_of(error: EdgeError) -> dict[str, str]:
+    """Return what an answer says of an error: `error`, `message`, and `tag` where one is at fault."""
+    tag = {"tag": error.tag} if isinstance(error, TagError) else {}
+    return {"error": error.code, "message": str(error), **tag}
 
 
 def headers_of(error: object) -> dict[str, str]:

@@ -13,7 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge_app.errors import ImageError, ImageTooLarge, InvalidImage, MissingImage, UnsupportedImage
+from edge_app.errors import (
+    ColourImage,
+    ImageError,
+    ImageTooLarge,
+    InvalidImage,
+    MissingImage,
+    SeveralPictures,
+    UnsupportedEncoding,
+    UnsupportedImage,
+)
 from edge_app.imaging.images import decode_image, encode_png, shrink
 from export.proof.drawn import draw_xray
 
@@ -51,13 +60,101 @@ def test_colour_becomes_luma() -> None:
     assert np.unique(decode_image(saved(red, "PNG"))).tolist() == [76]  # 0.299 * 255
 
 
-@pytest.mark.parametrize(("bits", "expected"), [(8, 200), (10, 50), (12, 200), (14, 200), (16, 200)])
-def test_deep_grey_is_reduced_by_the_bits_in_use(bits: int, expected: int) -> None:
-    deep = np.zeros((40, 40), np.uint16)
-    deep[0, 0] = 2**bits - 1
-    deep[1, 1] = 200 if bits == 10 else 200 << (bits - 8)
-    picture = decode_image(saved(Image.fromarray(deep), "PNG"))
-    assert (picture[0, 0], picture[1, 1], picture[2, 2]) == (255, expected, 0)
+def deep_xray(bits: int) -> np.ndarray:
+    return draw_xray(1).astype(np.uint16) << (bits - 8)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_deep_grey_looks_alike_whatever_its_depth(kind: str, bits: int) -> None:
+    picture, ten = (decode_image(saved(Image.fromarray(deep_xray(n)), kind)) for n in (bits, 10))
+    np.testing.assert_array_equal(picture, ten)
+    assert np.percentile(picture, [0, 99.99]).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("level", [4096, 65535])
+def test_one_pixel_does_not_change_the_brightness_of_deep_grey(level: int) -> None:
+    plain = np.minimum(deep_xray(12), 4095)
+    with_spot = plain.copy()
+    with_spot[200, 100] = level
+    before, after = (decode_image(saved(Image.fromarray(deep), "PNG")) for deep in (plain, with_spot))
+    difference = np.abs(before.astype(int) - after)
+    difference[200, 100] = 0
+    assert difference.max() <= 1
+
+
+def test_deep_grey_of_one_level_is_black() -> None:
+    flat = np.full((40, 40), 900, np.uint16)
+    assert decode_image(saved(Image.fromarray(flat), "PNG")).max() == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of the cut as well
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("TIFF", {}),
+        *(("TIFF", {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits")),
+        ("BMP", {}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
+def test_other_formats_keep_every_grey_level_and_their_cuts_are_refused(
+    kind: str, options: dict[str, object]
+) -> None:
+    data = saved(Image.fromarray(draw_xray(1)), kind, **options)
+    np.testing.assert_array_equal(decode_image(data), draw_xray(1))
+    for kept in (0.001, 0.3, 0.6, 0.95):
+        with pytest.raises(InvalidImage, match="broken or incomplete"):
+            decode_image(data[: 2 + int(kept * len(data))])
+
+
+def test_tiff_whose_zero_is_white_is_inverted() -> None:
+    white_is_zero = {262: 0}
+    deep = draw_xray(1).astype(np.uint16) * 257
+    data = saved(Image.fromarray(~deep), "TIFF", tiffinfo=white_is_zero)
+    np.testing.assert_array_equal(decode_image(data), decode_image(saved(Image.fromarray(deep), "TIFF")))
+    data = saved(Image.fromarray(draw_xray(1)), "TIFF", tiffinfo=white_is_zero)
+    np.testing.assert_array_equal(decode_image(data), draw_xray(1))
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP", "PNG"])
+def test_file_of_several_pictures_is_refused(kind: str) -> None:
+    first, second = Image.new("L", (40, 40)), Image.new("L", (40, 40), 255)
+    with pytest.raises(SeveralPictures, match="several pictures"):
+        decode_image(saved(first, kind, save_all=True, append_images=[second]))
+
+
+def two_jpegs() -> tuple[bytes, int]:
+    """Return an MPO file and the length of its first picture."""
+    first, second = (Image.fromarray(draw_xray(seed)) for seed in (1, 2))
+    data = saved(first, "MPO", save_all=True, append_images=[second], quality=95)
+    return data, data.find(b"\xff\xd9\xff\xd8") + 2
+
+
+def test_first_picture_of_an_mpo_file_is_read() -> None:
+    data, end = two_jpegs()
+    np.testing.assert_array_equal(decode_image(data), decode_image(data[:end]))
+
+
+@pytest.mark.parametrize("closed", [b"", b"\xff\xd9"])
+@pytest.mark.parametrize("kept", [0.4, 0.95])
+def test_mpo_whose_first_picture_is_cut_is_refused(kept: float, closed: bytes) -> None:
+    data, end = two_jpegs()
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode_image(data[: int(kept * end)] + closed + data[end:])
+
+
+@pytest.mark.parametrize(
+    ("pixels", "error"),
+    [
+        (np.full((40, 40, 3), 4095, np.uint16), ColourImage),
+        (np.zeros((40, 40), np.float32), UnsupportedEncoding),
+    ],
+)
+def test_tiff_that_would_lose_its_depth_is_refused(pixels: np.ndarray, error: type[ImageError]) -> None:
+    _, data = cv2.imencode(".tif", pixels)
+    with pytest.raises(error):
+        decode_image(data.tobytes())
 
 
 def test_transparency_is_laid_over_black() -> None:
@@ -92,7 +189,7 @@ def test_no_bytes_is_a_missing_image() -> None:
     ("data", "kind"),
     [
         (b"%PDF-1.7 ...", "a PDF document"),
-        (b"\x00" * 128 + b"DICM", "a DICOM file"),
+        (b"\x00\x00\x00\x18ftypheic", "a film, or a HEIC or AVIF photograph"),
         (b"GIF89a", "a GIF picture"),
         (b"hello", "something else"),
     ],
@@ -162,12 +259,6 @@ def test_jpeg_with_a_margin_of_middle_grey_is_read() -> None:
 def test_picture_cut_in_its_header_is_broken_not_unknown(data: bytes) -> None:
     with pytest.raises(InvalidImage, match="broken or incomplete"):
         decode_image(data)
-
-
-def test_png_of_several_pictures_is_refused() -> None:
-    first, second = Image.new("L", (40, 40)), Image.new("L", (40, 40), 255)
-    with pytest.raises(UnsupportedImage, match="several pictures"):
-        decode_image(saved(first, "PNG", save_all=True, append_images=[second]))
 
 
 def test_png_with_deep_colour_is_refused_since_it_would_go_dark() -> None:

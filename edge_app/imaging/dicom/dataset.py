@@ -1,0 +1,122 @@
+"""Bytes of a DICOM file to a Dataset of the attributes that are used, and no others."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from edge_app.errors import ImageTooLarge, InvalidImage, MissingTag, UnsupportedEncoding
+
+# pydicom's warnings quote values, and a value may be a patient's name.
+config.settings.reading_validation_mode = config.IGNORE
+
+BEFORE_META_BYTES = 132  # a preamble, never looked at, and the prefix
+MAX_INFLATED_BYTES = 128 * 1024 * 1024
+_SYNTAX_TAG = "(0002,0010) Transfer Syntax UID"
+BROKEN = (
+    "The DICOM file is broken or incomplete, so nothing in it was judged. "
+    "Copy or export it again from the X-ray system and send that file."
+)
+KEYWORDS = (
+    *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "Modality"),
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("BodyPartExamined", "AnatomicRegionSequence", "ViewPosition", "ViewCodeSequence"),
+    *("Laterality", "ImageLaterality"),
+    *("PixelSpacing", "ImagerPixelSpacing", "PixelSpacingCalibrationType", "PixelAspectRatio"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PresentationLUTShape"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction", "VOILUTSequence"),
+    "PixelData",
+)
+# What pydicom and imagecodecs raise on hostile or broken bytes.
+READER_ERRORS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,  # imagecodecs' own errors, and too deep a nesting
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def refusing_broken() -> Iterator[None]:
+    """Turn what the libraries raise on broken bytes into a refusal.
+
+    Raises:
+        InvalidImage: the block raised one of `READER_ERRORS`.
+    """
+    try:
+        yield
+    except READER_ERRORS as error:
+        raise InvalidImage(BROKEN) from error
+
+
+def open_dataset(data: bytes) -> tuple[Dataset, UID, str]:
+    """Read what is used of a DICOM file.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        The attributes named in `KEYWORDS`, the transfer syntax, and the SOP class that the file's first
+        group tells (empty where it tells none).
+
+    Raises:
+        MissingTag: the file names no transfer syntax.
+        UnsupportedEncoding: the transfer syntax is unknown.
+        ImageTooLarge: the dataset inflates beyond `MAX_INFLATED_BYTES`.
+    """
+    stream = io.BytesIO(data)
+    stream.seek(BEFORE_META_BYTES)
+    meta = read_dataset(stream, False, True, stop_when=_is_after_meta)
+    syntax = UID(meta.get("TransferSyntaxUID", ""))
+    if not syntax:
+        raise MissingTag(f"{BROKEN} Its tag {_SYNTAX_TAG} is missing.", _SYNTAX_TAG)
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise UnsupportedEncoding(
+            "The DICOM file has a transfer syntax that only its maker's programs read. "
+            "Export it uncompressed (Explicit VR Little Endian)."
+        )
+    if syntax == DeflatedExplicitVRLittleEndian:
+        stream = io.BytesIO(_inflate(data[stream.tell() :]))
+    tags: list[BaseTag | int] = [Tag(keyword) for keyword in KEYWORDS]
+    dataset = read_dataset(stream, syntax.is_implicit_VR, syntax.is_little_endian, specific_tags=tags)
+    return dataset, syntax, str(meta.get("MediaStorageSOPClassUID", ""))
+
+
+def _is_after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != 2
+
+
+def _inflate(deflated: bytes) -> bytes:
+    """Inflate no further than the cap, so that a small file cannot fill the memory.
+
+    Source:
+        DICOM PS3.5, section A.5: a raw deflate stream (RFC 1951).
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES)
+    if inflater.unconsumed_tail:
+        raise ImageTooLarge(
+            f"The DICOM file inflates to more than {MAX_INFLATED_BYTES // 1024**2} MB, more than an X-ray "
+            "has. Export it at a smaller size."
+        )
+    return inflated
