@@ -10,6 +10,7 @@ EdgeError
 │   │   ├── ColourImage          colour where an X-ray is grey
 │   │   ├── DicomDirectory       a disc's table of contents
 │   │   └── UnsupportedEncoding  an encoding within a known format that is not read
+│   ├── NotAnXray            a whole picture, or a DICOM file, of something else
 │   └── InvalidImage         a known format whose content is broken or incomplete
 │       ├── ImageTooSmall        fewer pixels than any X-ray has
 │       └── TagError             a DICOM file whose header cannot be relied on

@@ -138,6 +138,26 @@ def parse_choose_settings(arguments: Sequence[str] | None = None) -> Settings:
     return Settings(**vars(parser.parse_args(arguments)))
 
 
+def parse_batch_settings(arguments: Sequence[str] | None = None) -> tuple[Settings, Path, Path]:
+    """Read the command line of `edge_app.batch`.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+
+    Returns:
+        The settings, the folder of X-rays, and the table to write.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    parser = _parser("edge_app.batch", "Predict for every X-ray in a folder; write a table, worst first.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of X-rays")
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the table to write")
+    options = vars(parser.parse_args(arguments))
+    folder, out_path = options.pop("folder"), options.pop("out")
+    return Settings(**options), folder, out_path
+
+
 def _parser(module: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",

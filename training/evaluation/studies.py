@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.study import mean_of_views
 from training.data.samples import Sample
 from training.evaluation import metrics
 
@@ -53,9 +54,6 @@ def join_views(
 
     Returns:
         The studies.
-
-    Source:
-        Rajpurkar et al., MURA, arXiv 1712.06957, section 3.1: the arithmetic mean of the views.
     """
     _, first, study_of = np.unique(
         [sample.study for sample in samples], return_index=True, return_inverse=True
@@ -65,7 +63,7 @@ def join_views(
     return Studies(
         parts=np.array([" and ".join(samples[index].body_parts) for index in first]),
         labels=labels,
-        probabilities=np.bincount(study_of, weights=probabilities) / np.bincount(study_of),
+        probabilities=np.array([mean_of_views(probabilities[study_of == n]) for n in range(len(first))]),
         groups=groups[first],
     )
 

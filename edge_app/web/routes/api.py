@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from edge_app.errors import TOO_LARGE, ImageTooLarge, MissingImage
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.overlay import overlay
+from edge_app.imaging.picture import DicomHeader
 from edge_app.predictor import Prediction, PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.routes.status import facts_of
@@ -39,18 +40,8 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         started_s = time.perf_counter()
         prediction = predictor.predict(_uploaded(settings.max_upload_bytes))
         key = store.put(prediction)
-        shows = prediction.has_evidence
         return jsonify(
-            id=key,
-            prediction=prediction.prediction,
-            confidence=prediction.confidence,
-            probability=prediction.probability,
-            threshold=prediction.threshold,
-            heatmap=url_for("api.heatmap", key=key) if shows else None,
-            heatmap_grey=url_for("api.heatmap_grey", key=key) if shows else None,
-            picture=url_for("api.picture", key=key),
-            quality=_quality(prediction),
-            uncertain=prediction.is_uncertain,
+            **describe(key, prediction),
             notice=NOTICE,
             model=model,
             device=predictor.device,
@@ -78,9 +69,47 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
     return routes
 
 
+def describe(key: str, prediction: Prediction) -> dict[str, Any]:
+    """Return what an answer says of one view; of its DICOM header nothing that names the patient.
+
+    Args:
+        key: Under which the result is held.
+        prediction: The result.
+
+    Returns:
+        A JSON object.
+    """
+    shows = prediction.has_evidence
+    return {
+        "id": key,
+        "prediction": prediction.prediction,
+        "confidence": prediction.confidence,
+        "probability": prediction.probability,
+        "threshold": prediction.threshold,
+        "heatmap": url_for("api.heatmap", key=key) if shows else None,
+        "heatmap_grey": url_for("api.heatmap_grey", key=key) if shows else None,
+        "picture": url_for("api.picture", key=key),
+        "quality": _quality(prediction),
+        "uncertain": prediction.is_uncertain,
+        "size_px": prediction.size_px,
+        "header": None if prediction.header is None else _facts(prediction.header),
+    }
+
+
 def _quality(prediction: Prediction) -> dict[str, Any] | None:
     quality = prediction.quality
     return quality and {"accepted": quality.accepted, "reasons": quality.reasons}
+
+
+def _facts(header: DicomHeader) -> dict[str, Any]:
+    return {
+        "modality": header.modality,
+        "body_part": header.body_part,
+        "view": header.view,
+        "laterality": header.laterality,
+        "spacing_mm": header.spacing_mm,
+        "windows": [window._asdict() for window in header.windows],
+    }
 
 
 def _uploaded(max_bytes: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Predictions to documents; they are made in memory."""

@@ -1,0 +1,81 @@
+"""Several views of one patient to one answer; one study told from another by DICOM identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_app.imaging.picture import DicomHeader
+from edge_app.predictor import FRACTURE, NORMAL, Prediction
+
+
+@dataclass(frozen=True)
+class Study:
+    """The views of one study, at least one, in the order in which they came."""
+
+    views: tuple[Prediction, ...]
+
+    @property
+    def probability(self) -> float:
+        """Probability of a fracture, 0..1."""
+        return mean_of_views([view.probability for view in self.views])
+
+    @property
+    def threshold(self) -> float:
+        """The operating point of the model, 0..1; it was chosen for single views."""
+        return self.views[0].threshold
+
+    @property
+    def prediction(self) -> str:
+        """`FRACTURE` when the probability reaches the threshold, else `NORMAL`."""
+        return FRACTURE if self.probability >= self.threshold else NORMAL
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the answer is `NORMAL`, but too near to a fracture to rule one out: have it read."""
+        rule_out = self.views[0].rule_out
+        return rule_out is not None and rule_out <= self.probability < self.threshold
+
+    @property
+    def confidence(self) -> float:
+        """How probable the stated prediction is, 0..1."""
+        return self.probability if self.prediction == FRACTURE else 1.0 - self.probability
+
+
+def mean_of_views(probabilities: Sequence[float]) -> float:
+    """Join the views of a study by MURA's rule.
+
+    Args:
+        probabilities: Of a fracture, 0..1, for each view; at least one.
+
+    Returns:
+        The study's probability.
+
+    Source:
+        Rajpurkar et al., MURA, arXiv 1712.06957, section 3.1: the arithmetic mean of the views.
+    """
+    return float(sum(probabilities) / len(probabilities))
+
+
+def group_views(headers: Sequence[DicomHeader | None]) -> list[list[int]]:
+    """Tell studies apart: the same patient and study identifiers make one.
+
+    Pictures without a header belong to the only study that came, as the person sent them together; beside
+    several they are a study of their own.
+
+    Args:
+        headers: What the file of each view said, None for other formats.
+
+    Returns:
+        For each study the indexes of its views, in the order of the first of them.
+    """
+    keys = {_key(header) for header in headers if header is not None}
+    only = next(iter(keys)) if len(keys) == 1 else None
+    groups: dict[tuple[str, str] | None, list[int]] = {}
+    for index, header in enumerate(headers):
+        groups.setdefault(only if header is None else _key(header), []).append(index)
+    return list(groups.values())
+
+
+def _key(header: DicomHeader) -> tuple[str, str]:
+    return header.patient.identifier, header.study_uid

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_app import batch
+from edge_app.imaging.images import encode_png
+from edge_app.reports.table import Row, to_csv
+
+
+def test_folder_becomes_a_table_worst_first(toy_bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "xrays"
+    (folder / "more").mkdir(parents=True)
+    for name, level in (("a.png", 0), ("more/b.png", 255), ("c.png", 120)):
+        (folder / name).write_bytes(encode_png(np.full((64, 64), level, np.uint8)))
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "outside.png").symlink_to(toy_bundle / "golden-1.png")
+    out_path = tmp_path / "results.csv"
+    options = ["--bundle", str(toy_bundle), "--device", "cpu"]
+    assert batch.main([str(folder), "--out", str(out_path), *options]) == 0
+    rows = list(csv.DictReader(out_path.read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["file"] for row in rows] == [str(Path("more/b.png")), "c.png", "a.png", "broken.png"]
+    assert [row["probability"] for row in rows] == ["0.9820", "0.6950", "0.1192", ""]
+    assert rows[-1]["error"] == "invalid_image"
+    assert {row["notice"] for row in rows} == {"Assistive tool, not a diagnosis."}
+
+
+def test_missing_folder_is_told(toy_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out_path = tmp_path / "results.csv"
+    arguments = [str(tmp_path / "none"), "--out", str(out_path), "--bundle", str(toy_bundle)]
+    assert batch.main([*arguments, "--device", "cpu"]) == 2
+    assert "There is no folder" in caplog.text
+    assert not out_path.exists()
+
+
+def test_file_name_is_no_formula_to_a_spreadsheet() -> None:
+    assert "\n'=cmd().png,Normal,0.1000,0.4000" in to_csv([Row("=cmd().png", "Normal", 0.1, 0.4)])
