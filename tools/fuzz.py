@@ -1,0 +1,300 @@
+"""Throw mutated files at the process that decodes: `python -m tools.fuzz --count 200000`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge_app.errors import ImageError
+from edge_app.imaging.child import ChildDecoder
+from export.proof.drawn import draw_xray
+
+LIMIT_S = 2.0
+MEMORY_LIMIT_MIB = 700
+MAX_PIXELS = 4_000_000
+_MIB = 1024 * 1024
+_TELLING = (0, 1, 0x7F, 0x80, 0xFE, 0xFF)
+_SIZES = (0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF)
+
+Mutation = Callable[[random.Random, bytearray, list[bytes]], None]
+
+
+@dataclass
+class Findings:
+    """What became of all inputs; `slowest_s` and `peak_mib` are those of the worst one."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    peak_mib: float = 0.0
+    new_processes: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many inputs were tried."""
+        return sum(self.outcomes.values())
+
+
+def seeds() -> dict[str, bytes]:
+    """Make small files of every kind that a decoder might be asked to read.
+
+    Returns:
+        Bytes by name.
+    """
+    grey = draw_xray(1, 96, 80)
+    deep = grey.astype(np.uint16) * 16
+    colour = np.dstack([grey, 255 - grey, grey // 2])
+    clear = np.dstack([colour, grey])
+    made = {
+        "jpeg": _saved(grey, "JPEG"),
+        "jpeg progressive": _saved(grey, "JPEG", progressive=True),
+        "jpeg colour": _saved(colour, "JPEG"),
+        "jpeg restarts": _saved(grey, "JPEG", restart_marker_rows=1),
+        "png": _saved(grey, "PNG"),
+        "png 16 bit": _saved(deep, "PNG"),
+        "png clear": _saved(clear, "PNG"),
+        "tiff": _saved(grey, "TIFF"),
+        "tiff deflate": _saved(deep, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff lzw": _saved(grey, "TIFF", compression="tiff_lzw"),
+        "bmp": _saved(grey, "BMP"),
+        "webp": _saved(colour, "WEBP"),
+        "webp lossless": _saved(colour, "WEBP", lossless=True),
+        "gif": _saved(grey, "GIF"),
+    }
+    return made | _dicom_seeds(grey, made["jpeg"])
+
+
+def mutated(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """Damage a file in one to four ways.
+
+    Args:
+        rng: What chooses.
+        data: The file.
+        others: Files to take pieces from.
+
+    Returns:
+        The damaged file.
+    """
+    file = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        rng.choice(_MUTATIONS)(rng, file, others)
+    return bytes(file)
+
+
+def fuzz(decoder: ChildDecoder, files: dict[str, bytes], count: int, seed: int = 0) -> Findings:
+    """Decode damaged files one after another.
+
+    Args:
+        decoder: The process that decodes.
+        files: What to damage.
+        count: How many inputs.
+        seed: Of the damage: the same seed gives the same inputs.
+
+    Returns:
+        What became of them.
+    """
+    rng, findings, others = random.Random(seed), Findings(), list(files.values())  # noqa: S311
+    names = sorted(files)
+    process_id = _started(decoder)
+    for index in range(count):
+        name = names[index % len(names)]
+        _try(decoder, mutated(rng, files[name], others), f"{name}, input {index} of seed {seed}", findings)
+        if decoder.process_id != process_id:
+            process_id, findings.new_processes = decoder.process_id, findings.new_processes + 1
+        if index % 50 == 0:
+            findings.peak_mib = max(findings.peak_mib, _resident_mib(process_id))
+    if findings.peak_mib > MEMORY_LIMIT_MIB:
+        findings.faults.append(f"took {findings.peak_mib:.0f} MiB")
+    return findings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fuzz, and tell what became of it.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit code: 0, or 1 with a fault.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
+    parser.add_argument("--count", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    begin_s = time.monotonic()
+    decoder = ChildDecoder(MAX_PIXELS)
+    findings = fuzz(decoder, seeds(), options.count, options.seed)
+    decoder.close()
+    told = {
+        "inputs": findings.count,
+        "seconds": round(time.monotonic() - begin_s),
+        "outcomes": dict(findings.outcomes.most_common()),
+        "slowest_s": round(findings.slowest_s, 3),
+        "peak_mib": round(max(findings.peak_mib, _children_peak_mib())),
+        "new_processes": findings.new_processes,
+        "faults": findings.faults,
+    }
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    return bool(findings.faults)
+
+
+def _started(decoder: ChildDecoder) -> int:
+    """Wait for the start, which is no input's time, and return the process."""
+    if not decoder.isolation.in_force:
+        raise RuntimeError("Expected the process that decodes to be kept in by something.")
+    return decoder.process_id
+
+
+def _try(decoder: ChildDecoder, data: bytes, what: str, findings: Findings) -> None:
+    begin_s = time.monotonic()
+    try:
+        height, width = decoder(data).pixels.shape
+        outcome = "picture"
+        if height * width > MAX_PIXELS:
+            findings.faults.append(f"{what}: {height} x {width} pixels")
+    except ImageError as error:
+        outcome = error.code
+    except Exception as error:  # a fault, whatever it is
+        outcome = type(error).__name__
+        findings.faults.append(f"{what}: {error!r}")
+    seconds = time.monotonic() - begin_s
+    findings.outcomes[outcome] += 1
+    findings.slowest_s = max(findings.slowest_s, seconds)
+    if seconds > LIMIT_S:
+        findings.faults.append(f"{what}: took {seconds:.1f} s")
+
+
+def _flip(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    if file:
+        file[rng.randrange(len(file))] ^= 1 << rng.randrange(8)
+
+
+def _flip_in_head(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    if file:
+        file[rng.randrange(min(len(file), 256))] = rng.choice(_TELLING)
+
+
+def _resize(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    """Put a telling number where a length or a size may stand."""
+    width, order = rng.choice((2, 4)), rng.choice(("little", "big"))
+    at = rng.randrange(max(1, len(file) - 4))
+    value = rng.choice(_SIZES) % (1 << 8 * width)
+    file[at : at + width] = value.to_bytes(width, order)  # type: ignore[arg-type]
+
+
+def _cut(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    del file[rng.randrange(max(1, len(file))) :]
+
+
+def _remove(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    at = rng.randrange(max(1, len(file)))
+    del file[at : at + rng.randint(1, 64)]
+
+
+def _repeat(rng: random.Random, file: bytearray, _: list[bytes]) -> None:
+    at = rng.randrange(max(1, len(file)))
+    file[at:at] = file[at : at + rng.randint(1, 512)] * rng.randint(1, 4)
+
+
+def _graft(rng: random.Random, file: bytearray, others: list[bytes]) -> None:
+    other = rng.choice(others)
+    begin = rng.randrange(len(other))
+    piece = other[begin : begin + rng.randint(1, 256)]
+    at = rng.randrange(max(1, len(file)))
+    file[at : at + len(piece)] = piece
+
+
+_MUTATIONS: tuple[Mutation, ...] = (_flip, _flip_in_head, _resize, _cut, _remove, _repeat, _graft)
+
+
+def _saved(pixels: NDArray[np.generic], kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def _dicom_seeds(grey: NDArray[np.uint8], jpeg: bytes) -> dict[str, bytes]:
+    """Make DICOM files: plain, with implicit types, deflated, in run lengths and with a JPEG inside."""
+    try:
+        from pydicom import uid
+        from pydicom.encaps import encapsulate
+        from pydicom.pixels.encoders.base import get_encoder
+    except ImportError:
+        return {}
+    plain = {
+        "dicom": _dicom(uid.ExplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom implicit": _dicom(uid.ImplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom deflated": _dicom(uid.DeflatedExplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom jpeg": _dicom(uid.JPEGBaseline8Bit, encapsulate([jpeg]), grey.shape),
+    }
+    frame = get_encoder(uid.RLELossless).encode(
+        grey.tobytes(),
+        rows=grey.shape[0],
+        columns=grey.shape[1],
+        samples_per_pixel=1,
+        bits_allocated=8,
+        bits_stored=8,
+        photometric_interpretation="MONOCHROME2",
+        pixel_representation=0,
+        number_of_frames=1,
+    )
+    return plain | {"dicom rle": _dicom(uid.RLELossless, encapsulate([frame]), grey.shape)}
+
+
+def _dicom(syntax: Any, pixels: bytes, shape: tuple[int, ...]) -> bytes:
+    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["fuzz"])
+    meta.TransferSyntaxUID = syntax
+    file = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    file.StudyInstanceUID = file.SeriesInstanceUID = meta.MediaStorageSOPInstanceUID
+    file.Modality, file.PatientName, file.PatientID = "DX", "Drawn^Patient", "7"
+    file.PhotometricInterpretation, file.SamplesPerPixel, file.PixelRepresentation = "MONOCHROME2", 1, 0
+    file.Rows, file.Columns = shape
+    file.BitsAllocated = file.BitsStored = 8
+    file.HighBit = 7
+    region = Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "T-12000", "SRT", "Bone"
+    file.AnatomicRegionSequence = [region]
+    file.add_new("PixelData", "OB", pixels)
+    file["PixelData"].is_undefined_length = syntax not in _NATIVE
+    stream = io.BytesIO()
+    file.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
+
+
+def _resident_mib(process_id: int) -> float:
+    try:
+        return float(psutil.Process(process_id).memory_info().rss / _MIB)
+    except psutil.Error:
+        return 0.0
+
+
+def _children_peak_mib() -> float:
+    """Return the most that any ended child process held; Linux counts in KiB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
