@@ -17,9 +17,10 @@ from edge_app.imaging.picture import DicomHeader
 from edge_app.imaging.preprocess import place, preprocess, to_picture
 from edge_app.model.bundle import Bundle
 from edge_app.model.choice import start_chosen
+from edge_app.model.fallback import FallbackModel
 from edge_app.model.golden import replay
 from edge_app.model.gradcam import scale_to_peak
-from edge_app.model.inference import Explanation
+from edge_app.model.inference import Explanation, ModelPair
 from edge_app.model.manifest import Manifest
 from edge_app.model.quality import BLANK, DOCUMENT, PHOTOGRAPH, Quality
 
@@ -121,9 +122,10 @@ class Predictor:
         trusted_key: Path | None = None,
         decoder: Decoder = decode,
     ) -> None:
-        bundle, self._model = start_chosen(Path(bundle_dir), device, threads, trusted_key)
+        bundle, model = start_chosen(Path(bundle_dir), device, threads, trusted_key)
         _require_finding(bundle)
-        replay(bundle, self._model)
+        replay(bundle, model)
+        self._model = model if model.device == "cpu" else _with_fallback(bundle, model, threads)
         self._manifest = bundle.manifest.with_figures_of(bundle.variant)
         self._variant = bundle.variant
         self._gate = bundle.gate
@@ -224,3 +226,14 @@ def _require_finding(bundle: Bundle) -> None:
             f"The model tells of {bundle.manifest.finding}; this app tells of {FINDING}s only. "
             "Install a model for fractures."
         )
+
+
+def _with_fallback(bundle: Bundle, model: ModelPair, threads: int) -> FallbackModel:
+    """Keep the bundle's bytes, so that the CPU takes over with the very model that the GPU ran."""
+
+    def start_on_cpu() -> ModelPair:
+        other = ModelPair(bundle.graphs, "cpu", threads)
+        replay(bundle, other)
+        return other
+
+    return FallbackModel(model, start_on_cpu)
