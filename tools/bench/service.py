@@ -57,9 +57,15 @@ class App:
         """Open a connection that stays open."""
         return HTTPConnection(HOST, self._port, timeout=START_LIMIT_S)
 
+    @property
+    def process(self) -> psutil.Process:
+        """The app's process, whose child decodes."""
+        return self._usage
+
     def resident_mb(self) -> float:
-        """Return the resident memory."""
-        return float(self._usage.memory_info().rss / MEGABYTE)
+        """Return the resident memory, with that of the process that decodes."""
+        family = [self._usage, *self._usage.children()]
+        return sum(float(each.memory_info().rss) for each in family) / MEGABYTE
 
     def busy_percent(self, seconds: float) -> float:
         """Return how much of one core is used over some seconds from now."""
@@ -98,7 +104,7 @@ class Upload:
 
     def __init__(self, app: App, jpeg: bytes) -> None:
         self._connection = app.connect()
-        self._body = _multipart(jpeg)
+        self._headers, self._body = multipart(jpeg)
 
     def __call__(self) -> None:
         """Upload it.
@@ -106,8 +112,7 @@ class Upload:
         Raises:
             RuntimeError: it was not judged.
         """
-        content_type = f"multipart/form-data; boundary={_BOUNDARY}"
-        self._connection.request("POST", "/predict", self._body, {"Content-Type": content_type})
+        self._connection.request("POST", "/predict", self._body, self._headers)
         answer = self._connection.getresponse()
         text = answer.read()
         if answer.status != 200:
@@ -155,12 +160,21 @@ def drawn_jpeg(width: int, height: int) -> bytes:
     return file.getvalue()
 
 
-def _multipart(jpeg: bytes) -> bytes:
+def multipart(jpeg: bytes) -> tuple[dict[str, str], bytes]:
+    """Wrap a file as a browser does.
+
+    Args:
+        jpeg: The file's bytes.
+
+    Returns:
+        The request's headers and its body.
+    """
     head = (
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="xray.jpg"\r\n'
         "Content-Type: image/jpeg\r\n\r\n"
     )
-    return head.encode() + jpeg + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    body = head.encode() + jpeg + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    return {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}, body
 
 
 def _free_port() -> int:
