@@ -20,6 +20,7 @@ from edge_app.imaging.images import encode_png
 from tests.conftest import ROOT, require
 from tests.edge_app.web.test_server import free_port
 from tests.system_calls import traced, writes
+from tools.fuzz import seeds
 
 pytestmark = [
     pytest.mark.slow,
@@ -85,6 +86,13 @@ def test_no_upload_opens_a_file_for_writing(app: Traced, drawn_png: bytes) -> No
     assert statuses == expected
     for path in ("/", "/health", "/nowhere"):
         requests.get(app.address + path, timeout=60)
+    assert writes(app.log()[app.ready_at :]) == []
+
+
+def test_no_kind_of_file_does_either(app: Traced) -> None:
+    statuses = {name: upload(app.address, data).status_code for name, data in seeds().items()}
+    assert len(statuses) > 10
+    assert max(statuses.values()) < 500, statuses
     assert writes(app.log()[app.ready_at :]) == []
 
 
