@@ -90,12 +90,12 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
     if not data:
         raise MissingImage("The file is empty. Save or export the X-ray again and send that file.")
     data = _first_picture(data)
-    with _open(data) as picture:
-        _check_size(picture, max_pixels)
-        kind = picture.format
-        if kind != "MPO" and getattr(picture, "n_frames", 1) > 1:
-            raise SeveralPictures(f"The {kind} file holds several pictures. Send one still X-ray.")
     try:
+        with _open(data) as picture:
+            _check_size(picture, max_pixels)
+            kind = picture.format
+            if kind != "MPO" and getattr(picture, "n_frames", 1) > 1:
+                raise SeveralPictures(f"The {kind} file holds several pictures. Send one still X-ray.")
         if kind == "PNG":
             _check_png(data)
         with _load(data) as picture:
