@@ -258,7 +258,9 @@ def test_answer_that_the_app_forgot_is_asked_for_again(page: Page, white_png: by
 
 def test_keyboard_alone_reaches_the_file_chooser(page: Page) -> None:
     opened: list[object] = []
-    page.on("filechooser", opened.append)  # before the key: Chromium needs a moment to hand choosers over
+    page.on(
+        "filechooser", lambda chooser: opened.append(chooser)
+    )  # before the key: Chromium needs a moment to hand choosers over
     page.screenshot()  # Chromium swallows keys until it has painted the page
     page.locator("#language").focus()
     page.keyboard.press("Tab")
