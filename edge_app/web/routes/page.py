@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, metadata
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -41,7 +41,15 @@ def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
     @routes.get("/")
     def show() -> ResponseReturnValue:
         parts = _in_words(manifest.training.dataset.body_parts)
-        return render_template("page.html", manifest=manifest, settings=settings, body_parts=parts)
+        paths = {rule.rule for rule in current_app.url_map.iter_rules()}
+        return render_template(
+            "page.html",
+            manifest=manifest,
+            settings=settings,
+            body_parts=parts,
+            has_studies="/studies" in paths,
+            has_reports="/results/<key>/report.pdf" in paths,
+        )
 
     @routes.get("/sheet")
     def sheet() -> ResponseReturnValue:

@@ -4,7 +4,10 @@ import { number, percents, word } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 
-export const kindOf = ({ prediction }) => (prediction === "Normal" ? "normal" : "fractured");
+export function kindOf({ prediction, uncertain }) {
+  if (uncertain) return "uncertain";
+  return prediction === "Normal" ? "normal" : "fractured";
+}
 
 // The odds of the probability over those of the threshold, as a logarithm.
 const distance = ({ probability, threshold }) => {
@@ -23,9 +26,9 @@ export const sentence = (answer) =>
   word(comparison(answer), percents(answer.probability, answer.threshold));
 
 // Why a picture was not judged, in the page's language where its code is known.
-export function problemSentence({ code, kind, message }) {
+export function problemSentence({ code, kind, message, tag }) {
   if (code === "unsupported_image" && kind) return word(`kind-${kind}`);
-  return word(`error-${code}`) ?? (code?.startsWith("http_") || !message ? word("error-other") : message);
+  return word(`error-${code}`, { tag }) ?? (code?.startsWith("http_") || !message ? word("error-other") : message);
 }
 
 export function sign(kind) {
@@ -36,27 +39,36 @@ export function sign(kind) {
   return svg;
 }
 
-// Where a probability stands on the gauge, in percent: the threshold is its middle.
-export const place = ({ probability, threshold }) => probability < threshold
-  ? (50 * probability) / threshold
-  : 50 + (50 * (probability - threshold)) / (1 - threshold);
+// Where a probability stands on the gauge, in percent. Its zones are equally wide: below the threshold and above
+// it, and where the model can rule a fracture out, the uncertain ones between.
+export function place(probability, threshold, ruleOut) {
+  const marks = ruleOut ? [0, ruleOut, threshold, 1] : [0, threshold, 1];
+  const zones = marks.length - 1;
+  const zone = Math.min(zones - 1, marks.findLastIndex((mark) => probability >= mark));
+  return (100 * (zone + (probability - marks[zone]) / (marks[zone + 1] - marks[zone]))) / zones;
+}
 
 export function fillAnswer(answer) {
   const kind = kindOf(answer);
-  const [least, , most] = byId("judged").querySelectorAll(".gauge-ends span");
+  const gauge = byId("judged").querySelector(".gauge");
+  const stand = (probability) => `${place(probability, answer.threshold, Number(gauge.dataset.ruleOut))}%`;
+  const [least, middle, most] = byId("judged").querySelectorAll(".gauge-ends span");
   byId("judged").className = `is-${kind}`;
   byId("verdict-sign").setAttribute("href", `#sign-${kind}`);
   byId("verdict").textContent = word(kind);
   byId("sentence").textContent = sentence(answer);
-  byId("needle").style.insetInlineStart = `${place(answer)}%`;
-  byId("judged").querySelector(".gauge-ends span:nth-child(2)").textContent =
-    percents(answer.probability, answer.threshold).threshold;
+  byId("needle").style.insetInlineStart = stand(answer.probability);
+  middle.style.insetInlineStart = stand(answer.threshold);
+  middle.textContent = percents(answer.probability, answer.threshold).threshold;
   least.textContent = number(0, { style: "percent" });
   most.textContent = number(1, { style: "percent" });
   byId("next").textContent = word(`next-${kind}`);
+  byId("quality").hidden = answer.quality?.accepted ?? true;
+  byId("quality").textContent = answer.quality?.reasons.map((reason) => word(`quality-${reason}`)).join(" ");
   byId("device").textContent = answer.device;
   byId("elapsed").textContent = number(Math.round(answer.elapsed_ms), { style: "unit", unit: "millisecond" });
-  byId("heat-caption").textContent = word(`${answer.heatmap ? "" : "no-"}heat-${kind}`);
+  const hint = kind === "fractured" ? "fractured" : "normal";
+  byId("heat-caption").textContent = word(`${answer.heatmap ? "" : "no-"}heat-${hint}`);
 }
 
 export const summary = (picture) => picture.answer

@@ -13,15 +13,15 @@ export function fillHistory({ entries, entry: shown }, { show, clear }) {
   }));
 }
 
-const nameOf = ({ pictures }) =>
-  pictures.length === 1 ? pictures[0].name : word("table-of", { count: number(pictures.length) });
+const nameOf = ({ pictures, study }) => study?.name ?? (pictures.length === 1 ? pictures[0].name : word("table-of", { count: number(pictures.length) }));
 
 function shower(entry, isShown, show) {
-  const [first] = entry.pictures;
+  const first = entry.study ?? entry.pictures[0];
+  const isOne = entry.study !== null || entry.pictures.length === 1;
   const button = Object.assign(document.createElement("button"), { type: "button", className: "entry" });
   if (isShown) button.setAttribute("aria-current", "true");
-  button.append(entry.pictures.length === 1 ? (first.thumbnail ?? blank()) : icon("table"));
-  if (entry.pictures.length === 1 && first.answer) {
+  button.append(isOne ? (first.thumbnail ?? blank()) : icon("table"));
+  if (isOne && first.answer) {
     const kind = kindOf(first.answer);
     button.append(sign(kind), Object.assign(document.createElement("span"), { className: "unseen", textContent: word(kind) }));
   }

@@ -6,11 +6,12 @@ import { listenToChoosers, takeFiles } from "./intake.js";
 import { listenToKeys } from "./keys.js";
 import { addressIn } from "./language.js";
 import { Sender } from "./sender.js";
-import { Picture, Sitting } from "./sitting.js";
+import { Picture, Sitting, Study } from "./sitting.js";
 import { csvOf, fillTable, save } from "./table.js";
 import { Viewer } from "./viewer.js";
 import { number, word } from "./words.js";
 
+const MOST_VIEWS = 12; // more are no study of one limb
 const byId = (id) => document.getElementById(id);
 const sitting = new Sitting();
 const sender = new Sender(Number(byId("main").dataset.maxBytes));
@@ -18,6 +19,7 @@ let viewer;
 let seen = null; // the picture whose answer the viewer shows
 let keysAreOn = true;
 let lastUse = Date.now();
+let question = null; // pictures of which the person has not yet said whose they are
 
 const say = (text) => { byId("status").textContent = text; };
 
@@ -27,17 +29,38 @@ function take(files, leftOut) {
   const known = files.length === 1 && sitting.find(files[0]);
   say(told);
   if (known) return sitting.show(known);
-  const { pictures } = sitting.add(files.map((file) => new Picture(file)));
-  sender.add(pictures);
+  const pictures = files.map((file) => new Picture(file));
+  if (pictures.length > 1 && pictures.length <= MOST_VIEWS && byId("question").dataset.studies) return ask(pictures);
+  judge(pictures);
+}
+
+function judge(pictures, study = null) {
+  question = null;
+  sitting.add(pictures, study);
+  sender.add(study ? [study] : pictures);
+}
+
+// Only the person knows whether these X-rays show one patient.
+function ask(pictures) {
+  question = pictures;
+  render();
+  byId("question-title").focus();
+}
+
+function judgeTogether() {
+  const count = number(question.length);
+  judge(question, new Study(question, word("study-of", { count })));
 }
 
 // Everything that stands in the page follows from the sitting.
 function render() {
   const { entry, picture } = sitting;
-  byId("intake").classList.toggle("is-slim", entry !== null);
+  byId("intake").classList.toggle("is-slim", entry !== null || question !== null);
   byId("connection").hidden = !sender.isLost;
-  byId("work").hidden = !picture;
-  byId("table").hidden = !entry || Boolean(picture);
+  byId("question").hidden = !question;
+  if (question) byId("question-title").textContent = word("question", { count: number(question.length) });
+  byId("work").hidden = !picture || Boolean(question);
+  byId("table").hidden = !entry || Boolean(picture) || Boolean(question);
   if (entry && !picture) fillTable(entry.pictures, (each) => sitting.show(entry, each));
   fillHistory(sitting, { show: (each) => sitting.show(each), clear: forget });
   if (picture) renderPicture(entry, picture);
@@ -45,10 +68,12 @@ function render() {
 }
 
 function renderPicture(entry, picture) {
-  byId("back").hidden = entry.pictures.length === 1;
+  byId("back").hidden = entry.study !== null || entry.pictures.length === 1;
+  byId("together").hidden = picture !== entry.study;
+  fillViews(entry, picture);
   byId("file-name").textContent = picture.name;
   byId("waiting").hidden = !picture.isOpen;
-  byId("waiting").lastElementChild.textContent = word(picture.state === "waiting" ? "waiting" : "looking");
+  byId("waiting").lastElementChild.textContent = word(picture.state === "waiting" ? "waiting" : `looking${picture.views ? "-study" : ""}`);
   byId("problem").hidden = !picture.problem && picture.state !== "stopped";
   byId("problem-message").textContent = picture.problem ? problemSentence(picture.problem) : word("stopped");
   byId("judged").hidden = !picture.answer;
@@ -61,6 +86,20 @@ function renderPicture(entry, picture) {
   if (picture.answer) look(picture);
 }
 
+// A study's tabs: all views together, and each for itself.
+function fillViews({ study }, shown) {
+  byId("views").hidden = !study?.answer;
+  byId("views").replaceChildren(...(study?.answer ? [study, ...study.views] : []).map((each) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "button" });
+    if (each === shown) button.setAttribute("aria-current", "true");
+    button.append(Object.assign(document.createElement("bdi"), { textContent: each === study ? word("all-views") : each.name }));
+    button.addEventListener("click", () => sitting.show(sitting.entry, each));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }));
+}
+
 function leave() {
   seen = null;
   viewer.close();
@@ -68,16 +107,16 @@ function leave() {
 
 // Fetch the pictures of an answer and show them; the app may have forgotten them, then it is asked again.
 async function look(picture) {
-  const { answer } = picture;
+  const { answer } = picture.worst ?? picture;
   try {
     const bitmaps = await Promise.all([bitmap(answer.picture), answer.heatmap && bitmap(answer.heatmap_grey)]);
-    if (seen !== picture || picture.answer !== answer) return;
+    if (seen !== picture || (picture.worst ?? picture).answer !== answer) return;
     picture.thumbnail = thumbnailOf(bitmaps[0]);
-    viewer.open(...bitmaps, picture.name);
+    viewer.open(...bitmaps, (picture.worst ?? picture).name);
     for (const [id, withHeat] of [["print-xray", false], ["print-heat", true]]) viewer.paintForPaper(byId(id), withHeat);
     fillHistory(sitting, { show: (each) => sitting.show(each), clear: forget });
   } catch {
-    if (seen === picture) sender.add([picture]);
+    if (seen === picture) sender.add([picture]); // a study's views come with it
   }
 }
 
@@ -89,7 +128,7 @@ async function bitmap(address) {
 
 // Forget an entry, here and in the app's memory.
 function forget(entry) {
-  sender.stop(entry.pictures);
+  sender.stop([...entry.pictures, ...(entry.study ? [entry.study] : [])]);
   for (const { answer } of entry.pictures) if (answer) fetch(`results/${answer.id}`, { method: "DELETE" }).catch(() => {});
   sitting.remove(entry);
 }
@@ -105,6 +144,13 @@ function forgetWhenIdle() {
   forgetAll(word("forgotten", { minutes: number(minutes) }));
 }
 
+async function saveReport() {
+  const { id } = sitting.picture.answer;
+  const response = await fetch(`results/${id}/report.pdf${location.search}`).catch(() => null);
+  if (!response?.ok) return say(word("report-lost"));
+  save(await response.blob(), "fracture-edge.pdf", "application/pdf");
+}
+
 function act(action) {
   if (action === "keys") return byId("help").showModal();
   if (!byId("viewer").hidden) viewer.act(action);
@@ -117,6 +163,10 @@ function listen() {
   const clicks = {
     back: () => sitting.show(sitting.entry),
     print: () => window.print(),
+    report: saveReport,
+    "one-patient": judgeTogether,
+    "many-patients": () => judge(question),
+    "no-patient": () => { question = null; render(); },
     stop: () => sender.stop(sitting.entry.pictures),
     csv: () => save(`\ufeff${csvOf(sitting.entry.pictures)}`, "fracture-edge.csv", "text/csv"),
     clear: () => forgetAll(word("cleared")),

@@ -60,8 +60,8 @@ export class Sender extends EventTarget {
     this.running.set(picture, control);
     picture.state = "looking";
     try {
-      const answer = await this.ask(picture.file, control.signal);
-      if (picture.state === "looking") Object.assign(picture, { answer, state: "done" });
+      const answer = await this.ask(picture, control.signal);
+      if (picture.state === "looking") picture.settle(answer);
     } catch (error) {
       if (picture.state === "looking") this.fail(picture, error);
     }
@@ -69,15 +69,15 @@ export class Sender extends EventTarget {
     this.go();
   }
 
-  async ask(file, signal) {
-    if (file.size > this.maxBytes) throw new Problem("image_too_large");
-    const content = await file.arrayBuffer().catch(() => { throw new Problem("unreadable"); });
+  async ask({ files, address }, signal) {
+    if (files.some(({ size }) => size > this.maxBytes)) throw new Problem("image_too_large");
+    const contents = await Promise.all(files.map((file) => file.arrayBuffer())).catch(() => { throw new Problem("unreadable"); });
     const body = new FormData();
-    body.append("file", new Blob([content]), "xray"); // its name may name a patient
-    const response = await fetch("predict", { method: "POST", body, signal }).catch(lose);
+    for (const content of contents) body.append("file", new Blob([content]), "xray"); // its name may name a patient
+    const response = await fetch(address, { method: "POST", body, signal }).catch(lose);
     if (response.status === 503) throw new Busy(Number(response.headers.get("Retry-After")) || 1);
     const answer = await response.json().catch(lose);
-    if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(new Uint8Array(content.slice(0, 512))) });
+    if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(new Uint8Array(contents[0].slice(0, 512))) });
     return answer;
   }
 

@@ -11,8 +11,18 @@ export class Picture {
     this.name = file.name;
   }
 
+  address = "predict";
+
+  get files() {
+    return [this.file];
+  }
+
   get isOpen() {
     return this.state === "waiting" || this.state === "looking";
+  }
+
+  settle(answer) {
+    Object.assign(this, { answer, state: "done" });
   }
 
   isSameFile({ name, size, lastModified }) {
@@ -21,14 +31,42 @@ export class Picture {
   }
 }
 
-// An entry is what was brought in at once: one picture, or a table of several.
+// Several views of one patient, judged together; `settle` also gives each view its own answer.
+export class Study extends Picture {
+  address = "studies";
+
+  constructor(views, name) {
+    super({ name });
+    this.views = views;
+  }
+
+  get files() {
+    return this.views.map(({ file }) => file);
+  }
+
+  settle({ study, views }) {
+    super.settle(study);
+    views.forEach((view, at) => {
+      if (view.error) Object.assign(this.views[at], { state: "failed", problem: { code: view.error, ...view } });
+      else this.views[at].settle(view);
+    });
+  }
+
+  // The view that speaks most for a fracture.
+  get worst() {
+    const judged = this.views.filter(({ answer }) => answer);
+    return judged.reduce((one, other) => (other.answer.probability > one.answer.probability ? other : one));
+  }
+}
+
+// An entry is what was brought in at once: one picture, a table of several, or a study.
 export class Sitting extends EventTarget {
   entries = [];
   entry = null; // the one that is shown
   picture = null; // the one of its pictures that is shown; none where the table is
 
-  add(pictures) {
-    const entry = { pictures };
+  add(pictures, study = null) {
+    const entry = { pictures, study };
     this.entries.unshift(entry);
     this.show(entry);
     return entry;
@@ -39,7 +77,7 @@ export class Sitting extends EventTarget {
     return this.entries.find(({ pictures }) => pictures.length === 1 && pictures[0].isSameFile(file));
   }
 
-  show(entry, picture = entry?.pictures.length === 1 ? entry.pictures[0] : null) {
+  show(entry, picture = entry?.study ?? (entry?.pictures.length === 1 ? entry.pictures[0] : null)) {
     Object.assign(this, { entry, picture });
     this.changed();
   }

@@ -1,0 +1,103 @@
+"""Views of one patient, and answers with a quality warning or without certainty, as the API tells them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.edge_app.web.conftest import choose, grey_png, needs_chromium
+from tests.edge_app.web.test_access import violations
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+
+def predict_with(page: Page, **changes: Any) -> None:
+    """Let the app answer as it does, but for some fields."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=json.dumps({**response.json(), **changes}))
+
+    page.route("**/predict", answer)
+
+
+def test_uncertain_answer_has_its_own_sign_words_and_advice(page: Page) -> None:
+    predict_with(page, uncertain=True)
+    choose(page, grey_png(70))
+    expect(page.locator("#verdict")).to_have_text("Uncertain")
+    expect(page.locator("#verdict-sign")).to_have_attribute("href", "#sign-uncertain")
+    expect(page.locator("#next")).to_contain_text("The tool cannot tell.")
+    assert violations(page) == []
+    page.unroute("**/predict")
+
+
+def test_quality_warning_is_told_where_the_gate_speaks(page: Page) -> None:
+    predict_with(page, quality={"accepted": False, "reasons": ["inverted", "too_dark"]})
+    choose(page, grey_png(70))
+    expect(page.locator("#quality")).to_contain_text("Black and white seem to be exchanged")
+    expect(page.locator("#quality")).to_contain_text("This X-ray is very dark.")
+    assert violations(page) == []
+    page.unroute("**/predict")
+
+
+@pytest.mark.parametrize("quality", [None, {"accepted": True, "reasons": []}])
+def test_nothing_is_said_of_quality_where_there_is_no_doubt(page: Page, quality: object) -> None:
+    predict_with(page, quality=quality)
+    choose(page, grey_png(70))
+    page.locator("#judged").wait_for()
+    expect(page.locator("#quality")).to_be_hidden()
+    page.unroute("**/predict")
+
+
+def test_refusal_names_the_tag(page: Page) -> None:
+    refusal = {"error": "missing_tag", "message": "", "tag": "(0028,0010) Rows"}
+    page.route("**/predict", lambda route: route.fulfill(status=422, body=json.dumps(refusal)))
+    choose(page, grey_png(70))
+    expect(page.locator("#problem")).to_contain_text("lacks something that is needed: (0028,0010) Rows.")
+    page.unroute("**/predict")
+
+
+@pytest.fixture
+def study_page(page: Page) -> Page:
+    """Let /studies answer with each view as /predict does, and with the first of them for the study."""
+    pictures = [grey_png(level) for level in (0, 255, 95)]
+    views = [page.request.post(f"{page.url}predict", multipart=part(data)).json() for data in pictures]
+    answer = json.dumps({"study": views[1], "views": views})
+    page.route("**/studies", lambda route: route.fulfill(body=answer, content_type="application/json"))
+    page.locator("#question").evaluate("(question) => { question.dataset.studies = 'yes'; }")
+    choose(page, *pictures)
+    return page
+
+
+def part(data: bytes) -> dict[str, Any]:
+    return {"file": {"name": "x.png", "mimeType": "image/png", "buffer": data}}
+
+
+def test_views_of_one_patient_are_judged_together(study_page: Page) -> None:
+    expect(study_page.locator("#question-title")).to_have_text("Do these 3 X-rays show one patient?")
+    assert violations(study_page) == []
+    study_page.get_by_role("button", name="Yes, one patient").click()
+    expect(study_page.locator("#verdict")).to_have_text("Fracture Detected")
+    expect(study_page.locator("#together")).to_be_visible()
+    expect(study_page.locator("#viewer")).to_be_visible()
+    assert violations(study_page) == []
+    study_page.locator("#views button", has_text="0-x.png").click()
+    expect(study_page.locator("#verdict")).to_have_text("Normal")
+    expect(study_page.locator("#together")).to_be_hidden()
+    study_page.locator("#views button", has_text="All together").click()
+    expect(study_page.locator("#verdict")).to_have_text("Fracture Detected")
+    expect(study_page.locator("#entries li")).to_have_count(1)
+
+
+def test_different_patients_come_into_a_table(study_page: Page) -> None:
+    study_page.get_by_role("button", name="No, different patients").click()
+    expect(study_page.locator("#table-count")).to_have_text("3 of 3 X-rays done")
+
+
+def test_question_can_be_cancelled(study_page: Page) -> None:
+    study_page.get_by_role("button", name="Cancel").click()
+    expect(study_page.locator("#question")).to_be_hidden()
+    expect(study_page.locator("#entries li")).to_have_count(0)
