@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request
+from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
@@ -18,6 +18,7 @@ from edge_app.web.server import make_server
 from tests.edge_app.web.test_server import free_port
 from tools.browser import find_chromium, open_page
 
+expect.set_options(timeout=30_000)  # a machine that runs other tests as well is slow
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="Chromium is not installed: apt install chromium"
 )

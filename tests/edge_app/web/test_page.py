@@ -198,14 +198,14 @@ def test_stopped_app_is_told_and_recovered_from(page: Page, white_png: bytes) ->
     expect(page.locator("#connection")).to_contain_text("goes on by itself as soon as it answers")
     for call in ("predict", "health"):
         page.unroute(f"**/{call}")
-    expect(page.locator("#verdict")).to_have_text("Fracture Detected", timeout=10_000)
+    expect(page.locator("#verdict")).to_have_text("Fracture Detected")
     expect(page.locator("#connection")).to_be_hidden()
 
 
 def test_app_that_never_answers_is_not_asked_for_ever(page: Page, white_png: bytes) -> None:
     page.route("**/predict", lambda route: route.abort())
     choose(page, white_png)
-    expect(page.locator("#problem")).to_contain_text("The tool does not answer", timeout=10_000)
+    expect(page.locator("#problem")).to_contain_text("The tool does not answer")
     page.unroute("**/predict")
 
 
