@@ -26,7 +26,11 @@ def add_option(parser: argparse.ArgumentParser, name: str, **settings: Any) -> N
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """Make an option's type: a whole number of `least` or more, below 2**32."""
+    """Make an option's type: a whole number of `least` or more, below 2**32.
+
+    >>> whole_number(1)("32")
+    32
+    """
 
     def convert(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) < 2**32:
@@ -65,7 +69,14 @@ from_0 = number("a number of 0 or more", lambda value: 0 <= value < math.inf)
 
 
 def image_size(text: str) -> int:
-    """Convert an option's value: the side of the model's input in pixels, a multiple of 32."""
+    """Convert an option's value: the side of the model's input in pixels, a multiple of 32.
+
+    >>> image_size("224")
+    224
+    >>> image_size("200")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: expected a multiple of 32, got 200
+    """
     if not text.isdecimal() or int(text) % 32 or not int(text):
         raise argparse.ArgumentTypeError(f"expected a multiple of 32, got {text}")
     return int(text)

@@ -76,7 +76,11 @@ def summary_lines(evaluation: Evaluation) -> list[str]:
 
 
 def estimate_text(estimate: Mapping[str, float | None]) -> str:
-    """Return a value with its 95 % interval as text."""
+    """Return a value with its 95 % interval as text.
+
+    >>> estimate_text({"value": 0.92, "low": 0.867, "high": 0.954})
+    '0.920 (0.867 to 0.954)'
+    """
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     if value is None:
         return _NO_VALUE

@@ -47,7 +47,11 @@ def choose_method(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict
 
 
 def best_method(values: Mapping[str, float]) -> str:
-    """Return the method with the highest value; Grad-CAM where it shares that, else the first that does."""
+    """Return the method with the highest value; Grad-CAM where it shares that, else the first that does.
+
+    >>> best_method({"layercam": 0.7, "grad-cam": 0.7})
+    'grad-cam'
+    """
     return max(values, key=lambda name: (values[name], name == GRAD_CAM))
 
 
