@@ -36,6 +36,7 @@ def model_card(description: Mapping[str, Any]) -> str:
         games=_games(description["heatmap"]["pointing_game"] or {}),
         figures=_figures(description["variants"]),
         rule_out=description.get("rule_out"),
+        shortcuts=description["validation"].get("shortcuts"),
         gate=description.get("input_gate"),
         losses=LOSSES,
     )

@@ -29,6 +29,7 @@ from training.evaluation.explain import judge_heatmaps, randomisation_check
 from training.evaluation.metrics import Scored
 from training.evaluation.scorers import KerasScorer, Scorer
 from training.evaluation.selection import ALL, AUTO, Selection, select
+from training.evaluation.shortcuts import audit_shortcuts
 from training.evaluation.studies import join_views, mura_table
 
 # A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
@@ -82,6 +83,7 @@ def evaluate(
             None if among_judged else chosen_on,
         ),
         "heatmaps": _heatmaps(candidate, scan, groups),
+        "shortcuts": audit_shortcuts(candidate.scorer.logits, scan, judged.labels, groups),
         "unreadable": {
             "side": selection.unreadable_side,
             **_unreadable([*selection.unreadable, *scan.unreadable]),

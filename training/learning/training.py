@@ -23,6 +23,7 @@ from training.evaluation.assessment import evaluate_scores
 from training.evaluation.evaluation_report import estimate_text
 from training.evaluation.explain import choose_method
 from training.evaluation.scorers import KerasScorer, fold_calibration
+from training.evaluation.shortcuts import audit_shortcuts
 from training.learning import strategies
 from training.learning.fit import fit
 from training.learning.keeper import best_epoch
@@ -128,6 +129,7 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
         **evaluate_scores(labels, probabilities, groups),
         "calibration": {"method": "platt", **asdict(calibration)},
         **choose_method(scorer, scan, groups),
+        "shortcuts": audit_shortcuts(scorer.logits, scan, labels, groups),
     }
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     _log_evaluation(evaluation, run_dir)

@@ -85,3 +85,62 @@ def test_card_says_what_is_not_known(description: dict[str, Any]) -> None:
 def test_card_says_where_a_variants_pointing_game_is_not_known(description: dict[str, Any]) -> None:
     description["variants"]["int8"]["validation"]["pointing_game"] = None
     assert "| int8 | 0.700 | 0.909 | 0.900 | 0.700 | not known |" in model_card(description)
+
+
+def test_card_without_gate_says_that_nothing_notices_other_pictures(description: dict[str, Any]) -> None:
+    assert "Nothing in it notices that a picture is no X-ray." in model_card(description)
+
+
+def test_card_tells_what_the_input_gate_catches(description: dict[str, Any]) -> None:
+    kind = {
+        "kind": "film_photo",
+        "was_learnt": False,
+        "samples": 60,
+        "caught": 0.95,
+        "refused": 0.1,
+        "fpr_at_95_caught": 0.012,
+    }
+    figures = {
+        "held_out": "X-rays that were kept aside",
+        "xrays": {"samples": 200, "flagged": 0.015, "refused": 0.0},
+        "varied": {"samples": 50, "flagged": 0.04, "refused": 0.0},
+        "negatives": [kind],
+    }
+    card = model_card({**description, "input_gate": {"figures": figures}})
+    assert "Judged by 200 X-rays that were kept aside: **1.5 % flagged**, 0.0 % refused." in card
+    assert "| film photo | no | 60 | 95.0 % | 10.0 % | 1.2 % |" in card
+    assert "An input gate notices many pictures" in card
+
+
+def test_card_tells_of_the_rule_out_point(description: dict[str, Any]) -> None:
+    point = description["operating_point"]
+    card = model_card(
+        {**description, "rule_out": {**point, "threshold": 0.031, "target_sensitivity": 0.95}}
+    )
+    assert (
+        "Between the rule-out threshold of 0.031 (chosen for a sensitivity of 0.95) and the threshold"
+        in card
+    )
+
+
+def test_card_tells_of_shortcuts(description: dict[str, Any]) -> None:
+    auroc = {"samples": 8, "value": 0.9, "low": 0.8, "high": 0.95}
+    description["validation"]["shortcuts"] = {
+        "auroc": auroc,
+        "auroc_without_markers": {**auroc, "value": 0.88},
+        "auroc_of_smaller_pictures": None,
+        "auroc_of_larger_pictures": auroc,
+        "auroc_of_smaller_fractures": auroc,
+        "falls": {
+            "samples": 4,
+            "box": 1.5,
+            "elsewhere": 0.2,
+            "background": 0.6,
+            "box_falls_more_than_elsewhere": 0.75,
+        },
+    }
+    card = model_card(description)
+    assert "| without side markers | 8 | 0.880 | 0.800 to 0.950 |" in card
+    assert "smaller pictures" not in card
+    assert "falls on average by 1.50 when the boxes are blanked, by\n0.20 when" in card
+    assert "in 75.0 % of them" in card
