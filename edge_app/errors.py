@@ -28,7 +28,13 @@ EdgeError
 ├── DataError                training data that fits no known layout or cannot be split
 ├── WeightsError             pretrained weights that are missing or not the expected ones
 ├── RunError                 a run directory that is unfinished or does not fit
-└── ExportError              a model that cannot be exported exactly
+├── ExportError              a model that cannot be exported exactly
+└── InstallError             an installer that cannot be built, or an installation that cannot go on
+    ├── DamagedFiles         a file on the stick or on the PC is not the one that was released
+    ├── UnfitComputer        the PC lacks what the app needs
+    ├── NotCertified         the app does not give its known answers on this PC
+    ├── ReleaseRefused       an older release, or one that is not signed as this PC asks
+    └── NotWritable          no right to write, or no space
 
 A message says what was expected, what came, and what the reader can do. `code` is stable: programs
 may rely on it.
@@ -231,3 +237,39 @@ class ExportError(EdgeError):
     """A model cannot be exported so that ONNX Runtime agrees with Keras."""
 
     code = "export"
+
+
+class InstallError(EdgeError):
+    """An installer cannot be built, or an installation cannot go on."""
+
+    code = "install"
+
+
+class DamagedFiles(InstallError):
+    """A file is missing, was altered, or is not part of the release."""
+
+    code = "damaged"
+
+
+class UnfitComputer(InstallError):
+    """The computer lacks what the app needs."""
+
+    code = "unfit_computer"
+
+
+class NotCertified(InstallError):
+    """The app does not give its known answers on this computer."""
+
+    code = "not_certified"
+
+
+class ReleaseRefused(InstallError):
+    """A release is older than the installed one, or not signed with the key that is asked for."""
+
+    code = "release_refused"
+
+
+class NotWritable(InstallError):
+    """A place cannot be written: no right, or no space."""
+
+    code = "not_writable"

@@ -46,7 +46,7 @@ def test_imports_keep_the_floors_that_pyproject_toml_draws() -> None:
 
 
 def test_import_that_runs_upwards_is_refused(tmp_path: Path) -> None:
-    for stage in ("edge_app", "training", "export"):
+    for stage in ("edge_app", "training", "export", "installer"):
         shutil.copytree(ROOT / stage, tmp_path / stage, ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     module = tmp_path / "edge_app" / "imaging" / "overlay.py"

@@ -1,14 +1,17 @@
-"""Resolve pyproject.toml into the requirements files, with hashes, for every supported Python."""
+"""Resolve pyproject.toml into requirements files with hashes, for developers and for the clinic's PCs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+from installer.recipe import LOCKS_DIR, PYTHON, TARGETS, Target
 
 OLDEST_PYTHON = "3.11"
 LOCKS = {
     "requirements-edge.txt": [],
-    "requirements-train.txt": ["--extra", "train", "--extra", "test"],
+    "requirements-train.txt": ["--extra", "train", "--extra", "test", "--extra", "installer"],
     "requirements-train-cuda.txt": ["--extra", "cuda"],
     "requirements-bench.txt": ["--extra", "bench"],
 }
@@ -17,14 +20,28 @@ LOCKS = {
 def main(options: list[str]) -> int:
     """Write every file anew; what is locked keeps its version, unless uv is told to `--upgrade`."""
     for name, extras in LOCKS.items():
-        command = [
-            *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *extras),
-            *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", *options),
-            *("--no-emit-index-url", "--no-annotate", "--quiet", "--output-file", name),
-            *("--custom-compile-command", "make lock"),
-        ]
-        subprocess.run(command, check=True)
+        compile_lock(Path(name), [*extras, "--universal", "--python-version", OLDEST_PYTHON, *options])
+    for target in TARGETS:
+        compile_lock(target.lock, [*clinic_options(target), *options])
     return 0
+
+
+def clinic_options(target: Target) -> list[str]:
+    """Return how a clinic's lock differs from what pyproject.toml says for everybody."""
+    extra = [str(path) for path in [LOCKS_DIR / f"{target.system}.in"] if path.exists()]
+    overrides = [LOCKS_DIR / f"{kind}.override.txt" for kind in (target.device, target.system)]
+    given = [word for path in overrides if path.exists() for word in ("--override", str(path))]
+    return [*extra, *given, "--python-platform", target.platform, "--python-version", PYTHON]
+
+
+def compile_lock(path: Path, options: list[str]) -> None:
+    """Run uv once."""
+    command = [
+        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options),
+        *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--quiet"),
+        *("--output-file", str(path), "--custom-compile-command", "make lock"),
+    ]
+    subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

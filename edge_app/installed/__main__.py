@@ -1,0 +1,275 @@
+"""The installed command, `fracture-edge`: serve, open, status, stop, certify, verify, rollback and so on.
+
+Exit codes: 0 done; 1 an unforeseen error; 2 the words or a setting are wrong, or the app cannot start;
+3 the app is not running; 4 this PC is not fit; 5 files are damaged; 6 not certified; 7 the release or model
+was refused; 8 no right to write, or no space; 9 any other reason, told in the message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_app.errors import (
+    BundleError,
+    DamagedFiles,
+    EdgeError,
+    NotCertified,
+    NotWritable,
+    ReleaseRefused,
+    SettingsError,
+    UnfitComputer,
+)
+from edge_app.installed import linux, processes
+from edge_app.installed.certificate import certified_device, certify
+from edge_app.installed.home import Home
+from edge_app.installed.install import Wishes, default_prefix, install, roll_back, update_model
+from edge_app.installed.release import read_release, verify_release
+from edge_app.model.bundle import load_bundle
+
+NOT_RUNNING = 3
+EXIT_CODES: dict[type[EdgeError], int] = {
+    SettingsError: 2,
+    UnfitComputer: 4,
+    DamagedFiles: 5,
+    NotCertified: 6,
+    ReleaseRefused: 7,
+    BundleError: 7,
+    NotWritable: 8,
+}
+_OTHER = 9
+
+logger = logging.getLogger("fracture-edge")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    os.umask(0o022)
+    try:
+        code: int = options.run(options)
+    except EdgeError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command line's answer
+        return EXIT_CODES.get(type(error), _OTHER)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fracture-edge", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, run: object, about: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--prefix", type=Path, default=_own_prefix(), help=argparse.SUPPRESS)
+        command.set_defaults(run=run)
+        return command
+
+    serve = add("serve", _serve, "run the app here until it is stopped")
+    serve.add_argument("--port", type=int, help="another port than the installed one")
+    add("open", _open, "start the app if it does not run, and open its page")
+    add("status", _status, "tell what is installed and whether it runs")
+    add("stop", _stop, "stop the app")
+    certification = add("certify", _certify, "prove again that this PC gives the known answers")
+    certification.add_argument("--deployment", type=int, help=argparse.SUPPRESS)
+    add("verify", _verify, "check that no installed file was altered")
+    add("rollback", _rollback, "return to the version or model before")
+    update = add("update-model", _update_model, "take a model from a stick")
+    update.add_argument("file", type=Path, metavar="FILE")
+    uninstall = add("uninstall", _uninstall, "take the app off this PC")
+    uninstall.add_argument("--yes", action="store_true", help="do not ask")
+    _add_install(add("install", _install, "called by the installers"))
+    return parser
+
+
+def _add_install(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--source", type=Path, default=Path(sys.prefix).parent, help="the release's folder"
+    )
+    command.add_argument("--port", type=int, help="where the app listens (default: 5000, or as before)")
+    command.add_argument(
+        "--trusted-key", type=Path, metavar="FILE", help="the key that must have signed this"
+    )
+    command.add_argument(
+        "--allow-older", action="store_true", help="take an older version than is installed"
+    )
+    command.add_argument("--no-service", action="store_true", help="no systemd service")
+    command.add_argument("--link", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command.set_defaults(prefix=default_prefix())
+
+
+def _own_prefix() -> Path:
+    """Return the installation that this Python is part of: PREFIX/versions/NAME/runtime."""
+    return Path(sys.prefix).parents[2] if len(Path(sys.prefix).parents) > 2 else default_prefix()
+
+
+def _install(options: argparse.Namespace) -> int:
+    home = Home(options.prefix.absolute())
+    if not _agreed(options, f"Install Fracture Edge in {home.path}?"):
+        return _OTHER
+    wishes = Wishes(options.port, options.trusted_key, options.allow_older, options.link)
+    runs = bool(processes.of(home)) if home.is_installed else False
+    deployment = install(options.source.absolute(), home, wishes)
+    if sys.platform != "win32" and linux.integrate(home, not options.no_service):
+        runs = False
+    if runs:
+        _restart(home)
+    logger.info("Fracture Edge is installed in %s. Start it with: fracture-edge open", home.path)
+    logger.info("Its page: http://localhost:%d", deployment.port)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from edge_app.__main__ import main as serve
+
+    home = Home(options.prefix)
+    deployment = home.current()
+    port = options.port or deployment.port
+    if processes.health(port) is not None:
+        logger.info("Fracture Edge runs already: http://localhost:%d", port)
+        return 0
+    words = ["--port", str(port), "--bundle", str(home.model(deployment.number))]
+    words += ["--device", certified_device(home, deployment)]
+    key = home.key()
+    return serve([*words, "--trusted-key", str(key)] if key else words)
+
+
+def _open(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    port = home.current().port
+    if processes.health(port) is None:
+        _start(home)
+    page = f"http://localhost:{port}"
+    logger.info("Fracture Edge runs: %s", page)
+    webbrowser.open(page)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    deployment = home.current()
+    release = read_release(home.program(deployment))
+    model = load_bundle(home.model(deployment.number)).manifest
+    logger.info(
+        "Fracture Edge %s (%s-%s) in %s", release.version, release.target, release.device, home.path
+    )
+    logger.info("Model %s %s", model.name, model.version)
+    logger.info("Certificate %s", home.folder(deployment.number) / "certificate.txt")
+    answer = processes.health(deployment.port)
+    if answer is None:
+        logger.info("Not running. Start it with: fracture-edge open")
+        return NOT_RUNNING
+    logger.info("Running on %s: http://localhost:%d", answer["device"], deployment.port)
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    linux.stop_service()
+    logger.info("Stopped; %d process(es) ended.", processes.stop(home))
+    return 0
+
+
+def _certify(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    deployment = home.current() if options.deployment is None else home.deployment(options.deployment)
+    certificate = certify(home, deployment)
+    logger.info("%s\n%s", certificate.read_text(encoding="utf-8"), certificate)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    deployment = home.current()
+    count = verify_release(home.program(deployment))
+    load_bundle(home.model(deployment.number), trusted_key=home.key())
+    logger.info("%d files of the program and the model are as they were released.", count)
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    runs = bool(processes.of(home))
+    deployment = roll_back(home)
+    _after_switch(home, runs)
+    release = read_release(home.program(deployment))
+    logger.info("Fracture Edge %s with its model is current again.", release.version)
+    return 0
+
+
+def _update_model(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    runs = bool(processes.of(home))
+    deployment = update_model(options.file, home)
+    _after_switch(home, runs)
+    model = load_bundle(home.model(deployment.number)).manifest
+    logger.info(
+        "Model %s %s is current. `fracture-edge rollback` returns to the one before.",
+        model.name,
+        model.version,
+    )
+    return 0
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    home = Home(options.prefix)
+    if not _agreed(options, f"Take Fracture Edge off this PC, with {home.path}?"):
+        return _OTHER
+    if sys.platform == "win32":
+        subprocess.Popen([str(home.path / "uninstall.exe"), "/S"], cwd=home.path.anchor)
+        return 0
+    home.current()  # nothing else is taken for an installation
+    linux.disintegrate(home)
+    processes.stop(home)
+    try:
+        shutil.rmtree(home.path)
+    except OSError as error:
+        raise NotWritable(
+            f"{error.filename} cannot be deleted: {error.strerror}. Run this as who installed it."
+        ) from error
+    logger.info("Fracture Edge is off this PC.")
+    return 0
+
+
+def _after_switch(home: Home, runs: bool) -> None:
+    if not linux.restart_service(home) and runs:
+        _restart(home)
+
+
+def _restart(home: Home) -> None:
+    processes.stop(home)
+    _start(home)
+
+
+def _start(home: Home) -> None:
+    deployment = home.current()
+    python = str(home.python(deployment, windowed=True))
+    processes.start([python, "-IB", "-m", "edge_app.installed", "serve"], deployment.port)
+
+
+def _agreed(options: argparse.Namespace, question: str) -> bool:
+    if options.yes:
+        return True
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

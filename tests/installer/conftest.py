@@ -1,0 +1,82 @@
+"""A release for Linux, built once, and empty systems to install it in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from edge_app.installed.release import FACTS
+from installer.seal import write_sums
+from tests.installer.bare import BareSystem, bootstrap, build, require_bare_systems
+
+STICK = "/media/stick"
+
+
+class Built(NamedTuple):
+    """What a build left: its folder, the release unpacked from the tar.gz, and an empty Debian."""
+
+    dist: Path
+    release: Path
+    base: Path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    require_bare_systems()
+    folder = tmp_path_factory.mktemp("built")
+    with ThreadPoolExecutor(2) as pool:
+        base = pool.submit(bootstrap, folder / "base")
+        dist = pool.submit(build, folder / "dist", "linux-x86_64")
+        base.result()
+        archive = next(dist.result().glob("*.tar.gz"))
+    subprocess.run(["tar", "xzf", str(archive), "-C", str(folder)], check=True)
+    yield Built(folder / "dist", folder / archive.name.removesuffix(".tar.gz"), folder / "base")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def newer(built: Built) -> Path:
+    """Return the same release under a later version number."""
+    folder = built.release.with_name("newer")
+    copy_release(built.release, folder, version="9.0.0")
+    return folder
+
+
+@pytest.fixture
+def make_system(built: Built, tmp_path: Path) -> Iterator[Callable[[], BareSystem]]:
+    systems: list[BareSystem] = []
+
+    def make() -> BareSystem:
+        systems.append(BareSystem(built.base, tmp_path / f"system-{len(systems)}"))
+        put(systems[-1], built.release)
+        return systems[-1]
+
+    yield make
+    for system in systems:
+        system.close()
+
+
+@pytest.fixture(scope="session")
+def xray(xray_dir: Path) -> Path:
+    return sorted((xray_dir / "images").rglob("*.jpg"))[0]
+
+
+def put(system: BareSystem, release: Path, name: str = STICK) -> str:
+    """Copy a release into a system, as from a stick; return the installer's path there."""
+    shutil.copytree(release, system.root / name.lstrip("/"))
+    return f"{name}/install.sh"
+
+
+def copy_release(release: Path, folder: Path, **facts: object) -> None:
+    """Copy a release that says something else of itself, and is whole."""
+    shutil.copytree(release, folder)
+    content = json.loads((folder / FACTS).read_bytes())
+    (folder / FACTS).write_text(json.dumps({**content, **facts}))
+    write_sums(folder)
