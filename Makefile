@@ -20,16 +20,19 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help run test check lint bench lock format screenshot clean
+.PHONY: help run test test-installers check lint bench lock format screenshot clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(EDGE_READY) ## set up .venv-edge and serve the page at http://localhost:$(PORT)
 	$(EDGE) -m edge_app --port $(PORT) --bundle $(BUNDLE) --device $(DEVICE)
 
 test: $(DEV_READY) ## set up .venv and run every test
 	$(DEV) $(PYTEST) --durations 20
+
+test-installers: $(DEV_READY) ## build installers, try them in empty systems, at length (root, Debian)
+	FRACTURE_INSTALLERS=long $(DEV) -m pytest --durations 30 tests/installer tests/edge_app/installed
 
 check: lint ## format, lint, types and the fast tests
 	$(DEV) $(PYTEST) -m "not slow"

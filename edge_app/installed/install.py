@@ -245,9 +245,9 @@ def lay_commands(home: Home, program: Path) -> None:
         if not target.is_file() or target.read_bytes() != source.read_bytes():
             replace_file(target, source.read_bytes())
             target.chmod(0o755)
-    for name in ("icon.svg", "guide-it.html", "guide-staff.html"):
-        replace_file(home.path / name, (program / name).read_bytes())
-        (home.path / name).chmod(0o644)
+    for source in sorted([*program.glob("icon.*"), *program.glob("guide-*.html")]):
+        replace_file(home.path / source.name, source.read_bytes())
+        (home.path / source.name).chmod(0o644)
 
 
 def _unpack(file: Path, folder: Path) -> Path:
