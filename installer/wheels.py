@@ -68,6 +68,9 @@ def lay_wheels(target: Target, site_dir: Path, runtime_dir: Path) -> None:
 
 
 def _move_vc_runtime(site_dir: Path, runtime_dir: Path) -> None:
+    for path in sorted(runtime_dir.iterdir()):
+        if path.name.lower() in _VC_RUNTIME:
+            path.unlink()  # CPython's own, under another spelling
     for name in _VC_RUNTIME:
         shutil.copy(next(site_dir.rglob(name)), runtime_dir / name)
 

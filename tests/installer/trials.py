@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.installer.conftest import STICK, put
 
 INSTALL = (f"{STICK}/install.sh", "--yes", "--no-service")
 PREFIX = "opt/fracture-edge"
+MakeSystem = Callable[[], BareSystem]
 
 
 def expect_own_answer(system: BareSystem, xray: Path, deployment: str = "0001") -> None:

@@ -1,0 +1,125 @@
+"""Longer trials of the Linux installer in an empty Debian: `make test-installers`."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from installer.pack import pack_model
+from installer.recipe import EPOCH_S
+from tests.conftest import DEFAULT_BUNDLE
+from tests.installer.bare import PORT
+from tests.installer.conftest import STICK, Built, copy_release, put
+from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer, flip_byte, survive_kills
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("FRACTURE_INSTALLERS") != "long", reason="takes long; make test-installers runs it"
+    ),
+]
+
+
+def test_refused_releases_leave_the_old_version_in_place(make_system: MakeSystem, built: Built) -> None:
+    system = make_system()
+    system.done(*INSTALL)
+    current = (system.root / PREFIX / "current").read_text()
+    stick = system.root / STICK.lstrip("/")
+
+    rng = random.Random(17)  # noqa: S311 - a trial that can be repeated
+    files = sorted(path for path in stick.rglob("*") if path.is_file() and path.stat().st_size)
+    for path in [*rng.sample(files, 3), stick / "SHA256SUMS", stick / "model" / "features.onnx"]:
+        whole = flip_byte(path, rng)
+        refused = system.run(*INSTALL)
+        assert refused.returncode == 5, path
+        assert "copy it to the stick again" in refused.stderr
+        path.write_bytes(whole)
+
+    older = built.release.with_name("older")
+    copy_release(built.release, older, version="0.0.1")
+    refused = system.run(put(system, older, "/media/older"), "--yes", "--no-service")
+    assert refused.returncode == 7
+    assert "older" in refused.stderr
+
+    cut_off = pack_model(DEFAULT_BUNDLE, system.root / "media", EPOCH_S)
+    cut_off.write_bytes(cut_off.read_bytes()[:-1000])
+    assert system.run("fracture-edge", "update-model", f"/media/{cut_off.name}").returncode == 5
+    assert (system.root / PREFIX / "current").read_text() == current
+    system.done("fracture-edge", "certify")
+
+
+def test_file_altered_after_installation_is_found_and_repaired_from_the_stick(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system()
+    system.done(*INSTALL)
+    rng = random.Random(17)  # noqa: S311 - a trial that can be repeated
+    flip_byte(next((system.root / PREFIX / "versions").rglob("guide-staff.html")), rng)
+    found = system.run("fracture-edge", "verify")
+    assert found.returncode == 5
+    assert "guide-staff.html" in found.stderr
+    system.done(*INSTALL)
+    system.done("fracture-edge", "verify")
+
+
+def test_ordinary_user_installs_into_the_home_folder(make_system: MakeSystem, xray: Path) -> None:
+    system = make_system()
+    home = "/home/Ayşe মায়া"
+    (system.root / home.lstrip("/")).mkdir(parents=True)
+    os.chown(system.root / home.lstrip("/"), 1000, 1000)
+    system.done(*INSTALL, "--port", "5017", user="1000:1000", HOME=home)
+    command = f"{home}/.local/bin/fracture-edge"
+    system.done(command, "open", user="1000:1000", HOME=home, BROWSER="true")
+    assert system.ask(xray, 5017)["device"] == "cpu"
+    refused = system.run(*INSTALL, "--prefix", "/opt/elsewhere", user="1000:1000", HOME=home)
+    assert refused.returncode == 4
+    assert "Install as administrator" in refused.stderr
+    system.done(command, "stop", user="1000:1000", HOME=home)
+    assert system.processes() == []
+
+
+def test_debian_package_installs_serves_and_is_purged(
+    make_system: MakeSystem, built: Built, xray: Path
+) -> None:
+    system = make_system()
+    package = next(built.dist.glob("*.deb"))
+    (system.root / "media" / package.name).write_bytes(package.read_bytes())
+    system.done("dpkg", "-i", f"/media/{package.name}")
+    system.done("fracture-edge", "open", BROWSER="true")
+    expect_own_answer(system, xray)
+    system.done("dpkg", "--purge", "fracture-edge")
+    assert system.processes() == []
+    assert not (system.root / PREFIX).exists()
+    assert not (system.root / "usr/local/bin/fracture-edge").is_symlink()
+
+
+def test_killed_at_random_moments_the_pc_has_the_old_version_or_the_new_one(
+    make_system: MakeSystem, newer: Path
+) -> None:
+    survive_kills(make_system(), newer, kills=50)
+
+
+def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeSystem) -> None:
+    system = make_system()
+    (system.root / "cpuinfo").write_text(Path("/proc/cpuinfo").read_text().replace(" avx2", ""))
+    refused = system.run("sh", "-c", f"mount --bind /cpuinfo /proc/cpuinfo && {' '.join(INSTALL)}")
+    assert refused.returncode == 4
+    assert "without AVX2" in refused.stderr
+    assert not (system.root / PREFIX).exists()
+
+
+def test_used_port_is_told_and_another_can_be_chosen(make_system: MakeSystem) -> None:
+    system = make_system()
+    python = f"{STICK}/runtime/bin/python3"
+    other = system.start(python, "-IBm", "http.server", str(PORT), "--bind", "127.0.0.1")
+    system.await_listening()
+    refused = system.run(*INSTALL)
+    assert refused.returncode == 4
+    assert "used by another program" in refused.stderr
+    system.done(*INSTALL, "--port", "5018")
+    os.killpg(other.pid, signal.SIGKILL)
+    other.communicate()

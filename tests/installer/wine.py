@@ -1,0 +1,104 @@
+"""A CPython for Windows to TEST installers with under Wine, where python-build-standalone cannot be had.
+
+PyPI's panda3d wheels carry python.org's own python311.dll and extension modules. The standard library is this
+machine's, the programs are a few lines of C. Never for a release.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+from installer.recipe import PYTHON
+from tests.conftest import require
+from tests.installer.bare import output_of
+
+WHEEL = "panda3d==1.10.16"
+DLL = f"python{PYTHON.replace('.', '')}.dll"
+PREFIX = "x86_64-w64-mingw32"
+PROGRAM = """
+#include <windows.h>
+int wmain(int count, wchar_t **words) {
+    HMODULE python = LoadLibraryW(L"%s");
+    int (*run)(int, wchar_t **) = python ? (void *)GetProcAddress(python, "Py_Main") : 0;
+    return run ? run(count, words) : 97;
+}
+"""
+
+
+def make_runtime(folder: Path) -> Path:
+    """Put the runtime together, and return its folder."""
+    scratch = folder / "scratch"
+    scratch.mkdir(parents=True)
+    words = ("--no-deps", "--platform", "win_amd64", "--python-version", PYTHON, "--only-binary", ":all:")
+    output_of(sys.executable, "-m", "pip", "download", "-q", *words, "-d", str(scratch), WHEEL)
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
+        for name in wheel.namelist():
+            if re.match(r"deploy_libs/(?!api-ms|tcl|tk).*\.(dll|pyd)$", name):
+                (runtime / Path(name).name).write_bytes(wheel.read(name))
+    passed_over = shutil.ignore_patterns("lib-dynload", "site-packages", "test", "__pycache__", "config-*")
+    shutil.copytree(sysconfig.get_path("stdlib"), runtime / "Lib", ignore=passed_over)
+    _compile_programs(runtime, scratch)
+    shutil.rmtree(scratch)
+    return runtime
+
+
+def _compile_programs(runtime: Path, scratch: Path) -> None:
+    (scratch / "python.c").write_text(PROGRAM % DLL)
+    for name, options in {"python.exe": [], "pythonw.exe": ["-mwindows"]}.items():
+        compiler = (f"{PREFIX}-gcc", "-O2", "-s", "-municode", "-static", *options)
+        output_of(*compiler, "-o", str(runtime / name), str(scratch / "python.c"))
+    told = output_of(f"{PREFIX}-objdump", "-p", str(runtime / DLL))
+    names = re.findall(r"^\s+\[\s*\d+\] .*?(_?Py\w+)\s*$", told, re.MULTILINE)
+    lines = [f"{name} = {DLL.removesuffix('.dll')}.{name}" for name in sorted(set(names))]
+    (scratch / "python3.def").write_text("LIBRARY python3.dll\nEXPORTS\n" + "\n".join(lines) + "\n")
+    options = (
+        "-shared",
+        "-nostdlib",
+        "-s",
+        "-o",
+        str(runtime / "python3.dll"),
+        str(scratch / "python3.def"),
+    )
+    (scratch / "empty.c").write_text("int start(void) { return 1; }\n")
+    output_of(f"{PREFIX}-gcc", "-Wl,-e,start", *options, str(scratch / "empty.c"))
+
+
+class WinePC:
+    """A Windows PC in a folder, without a screen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._wine = require("wine", "wine64")
+        self._environment = {
+            **os.environ,
+            "WINEPREFIX": str(folder),
+            "WINEDEBUG": "-all",
+            "WINEDLLOVERRIDES": "mscoree,mshtml=",
+            "BROWSER": "",
+        }
+        self.run("winecfg", "-v", "win10")
+        self.drive = folder / "drive_c"
+
+    def run(self, *words: str, limit_s: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a Windows program to its end."""
+        return subprocess.run(
+            [self._wine, *words],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit_s,
+        )
+
+    def close(self) -> None:
+        """End every Windows program."""
+        subprocess.run(["wineserver", "-k"], env=self._environment, check=False)
