@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,8 @@ _NOT_SHIPPED = (
     *("onnxruntime/capi/libonnxruntime.so.*", "PIL/_avif.*", "pillow.libs/libavif*"),
     *("cv2/opencv_videoio_ffmpeg*.dll", "pytz/zoneinfo"),
 )
+# Of its eighty codecs and their libraries, what `edge_app.imaging.dicom` calls.
+_CODECS = re.compile(r"_(imcd|shared|jpeg2k|jpeg8|jpegls)|lib(openjp2|lcms2|jpeg-|charls)")
 _VC_RUNTIME = ("msvcp140.dll", "msvcp140_1.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 
 
@@ -82,6 +85,13 @@ def _prune(site_dir: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-    for path in sorted(site_dir.glob("babel/locale-data/*.dat")):
-        if path.stem.partition("_")[0] not in {"root", *LANGUAGES}:
-            path.unlink()
+    spoken = {"root", *LANGUAGES}
+    locales = site_dir.glob("babel/locale-data/*.dat")
+    codecs = [*site_dir.glob("imagecodecs/_*.so"), *site_dir.glob("imagecodecs/_*.pyd")]
+    libraries = site_dir.glob("imagecodecs.libs/*.so*")
+    unused = [
+        *(path for path in locales if path.stem.partition("_")[0] not in spoken),
+        *(path for path in (*codecs, *libraries) if not _CODECS.match(path.name)),
+    ]
+    for path in unused:
+        path.unlink()

@@ -1,7 +1,7 @@
 """A CPython for Windows to TEST installers with under Wine, where python-build-standalone cannot be had.
 
-PyPI's panda3d wheels carry python.org's own python311.dll and extension modules. The standard library is this
-machine's, the programs are a few lines of C. Never for a release.
+PyPI's panda3d wheels carry python.org's own python311.dll and extension modules. The standard library is
+this machine's, the programs are a few lines of C. Never for a release.
 """
 
 from __future__ import annotations
