@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -42,6 +43,8 @@ KEYWORDS = (
 )
 # What pydicom and imagecodecs raise on hostile or broken bytes.
 READER_ERRORS = (
+    BytesLengthException,
+    InvalidDicomError,
     ValueError,
     TypeError,
     LookupError,

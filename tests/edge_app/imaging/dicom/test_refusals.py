@@ -197,6 +197,14 @@ def test_deep_nesting_is_refused() -> None:
         decode(data[:pixels_at] + (sequence + item) * 10_000 + data[pixels_at:])
 
 
+def test_value_of_an_impossible_length_is_refused() -> None:
+    data = bytearray(xray_file(draw_xray(1)))
+    at = data.find(struct.pack("<HH2s", 0x0028, 0x0103, b"US"))
+    data[at + 6 : at + 10] = struct.pack("<H", 1) + b"\x00\x00"
+    with pytest.raises(InvalidImage):
+        decode(bytes(data))
+
+
 @pytest.mark.parametrize("disguise", [encode_png(draw_xray(2))[:128], b"MZ" + bytes(126)])
 def test_preamble_means_nothing(disguise: bytes) -> None:
     data = xray_file(draw_xray(1))
