@@ -30,6 +30,8 @@ _NOT_SHIPPED = (
     *("numpy/f2py", "numpy/_core/include", "onnxruntime/tools", "onnxruntime/transformers"),
     *("onnxruntime/quantization", "onnxruntime/datasets", "onnxruntime/backend"),
     *("onnxruntime/capi/libonnxruntime.so.*", "PIL/_avif.*", "pillow.libs/libavif*"),
+    # Accelerators that have a twin in Python; the reports' few glyphs need no haste.
+    *("fontTools/**/*.so", "fontTools/**/*.pyd", "share"),
     *("cv2/opencv_videoio_ffmpeg*.dll", "pytz/zoneinfo"),
 )
 # Of its eighty codecs and their libraries, what `edge_app.imaging.dicom` calls.

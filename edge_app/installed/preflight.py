@@ -170,9 +170,14 @@ if sys.platform == "win32":
         return int(psutil.virtual_memory().total)
 
     def system_version() -> tuple[int, ...]:
-        """Return the version of Windows, such as (10, 0, 19045)."""
-        version = sys.getwindowsversion()
-        return version.major, version.minor, version.build
+        """Return the version of Windows, such as (10, 0, 19045), whatever the program's manifest claims.
+
+        Source: RtlGetVersion, OSVERSIONINFOW: five numbers and a text of 128 characters.
+        """
+        version = (ctypes.c_ulong * (5 + 64))()
+        version[0] = ctypes.sizeof(version)
+        ctypes.windll.ntdll.RtlGetVersion(ctypes.byref(version))
+        return version[1], version[2], version[3]
 
     def _has_avx2() -> bool:
         return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(_HAS_AVX2))
