@@ -12,7 +12,7 @@ from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.lanes import Lanes
 from edge_app.web.language import speak_languages
-from edge_app.web.routes import api, error_handlers, page, report, status, studies
+from edge_app.web.routes import api, error_handlers, openapi, page, report, status, studies
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
 from edge_app.web.store import ResultStore
@@ -63,6 +63,7 @@ def create_app(
     app.register_blueprint(page.blueprint(settings, predictor))
     app.register_blueprint(status.blueprint(predictor, isolation, store, lanes or Lanes()))
     app.register_blueprint(api.blueprint(settings, predictor, store))
+    app.register_blueprint(openapi.blueprint())
     app.register_blueprint(report.blueprint(settings, predictor, store))
     app.register_blueprint(studies.blueprint(predictor, store))
     return app
