@@ -63,7 +63,16 @@ def show_broken(page: Page) -> None:
 def show_table(page: Page) -> None:
     """Bring in many X-rays, one of them broken."""
     page.set_input_files("#file", [*drawn(*range(1, 12)), BROKEN])
+    page.locator("#many-patients").click()
+    page.locator("#table").wait_for()
     page.locator("#stop").wait_for(state="hidden")
+
+
+def show_study(page: Page) -> None:
+    """Bring in three views of one patient."""
+    page.set_input_files("#file", drawn(2, 3, 4))
+    page.locator("#one-patient").click()
+    page.wait_for_selector("#viewer:not([hidden])")
 
 
 def show_keys(page: Page) -> None:
@@ -84,10 +93,12 @@ SHOTS: dict[str, tuple[str, tuple[int, int], Callable[[Page], None]]] = {
     "page-beside": ("/", SMALL_MONITOR, show_beside),
     "page-broken": ("/", SMALL_MONITOR, show_broken),
     "page-table": ("/", SMALL_MONITOR, show_table),
+    "page-study": ("/", SMALL_MONITOR, show_study),
     "page-keys": ("/", SMALL_MONITOR, show_keys),
     "page-phone": ("/", PHONE, partial(show_one, number=2)),
     "page-arabic": ("/?lang=ar", SMALL_MONITOR, partial(show_one, number=2)),
     "page-hindi": ("/?lang=hi", SMALL_MONITOR, partial(show_one, number=2)),
+    "page-sheet": ("/sheet", (1024, 900), lambda page: page.wait_for_selector("ol")),
     "page-about": ("/about", SMALL_MONITOR, lambda page: page.wait_for_selector("h1")),
 }
 

@@ -93,6 +93,12 @@ def choose(page: Page, *contents: bytes, name: str = "x.png") -> None:
     )
 
 
+def choose_table(page: Page, *contents: bytes) -> None:
+    """Choose files of different patients."""
+    choose(page, *contents)
+    page.locator("#many-patients").click()
+
+
 def grey_png(level: int, shape: tuple[int, int] = (64, 64)) -> bytes:
     """Return a picture of one grey: in the toy bundle its logit is 6 * level / 255 - 2."""
     return encode_png(np.full(shape, level, np.uint8))

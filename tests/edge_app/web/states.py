@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-from tests.edge_app.web.conftest import choose, grey_png
+from tests.edge_app.web.conftest import choose, choose_table, grey_png
 
 State = Callable[[Page], None]
 
@@ -32,8 +32,20 @@ def show_broken(page: Page) -> None:
 
 
 def show_table(page: Page) -> None:
-    choose(page, grey_png(0), grey_png(255), b"hello")
+    choose_table(page, grey_png(0), grey_png(255), b"hello")
+    page.locator("#table").wait_for()
     page.locator("#stop").wait_for(state="hidden")
+
+
+def show_question(page: Page) -> None:
+    choose(page, grey_png(0), grey_png(255))
+    page.locator("#question").wait_for()
+
+
+def show_study(page: Page) -> None:
+    show_question(page)
+    page.locator("#one-patient").click()
+    page.locator("#viewer").wait_for()
 
 
 def show_keys(page: Page) -> None:
@@ -58,6 +70,8 @@ STATES: list[State] = [
     show_normal,
     show_broken,
     show_table,
+    show_question,
+    show_study,
     show_keys,
     show_about,
     show_sheet,

@@ -37,6 +37,19 @@ def test_chosen_file_is_answered(page: Page, white_png: bytes) -> None:
     expect(page.locator("#status")).to_contain_text("left hand.png: Fracture Detected.")
 
 
+def test_real_xray_is_answered_and_shown(page: Page, default_address: str, xray_dir: Path) -> None:
+    xray = sorted((xray_dir / "images").rglob("*.jpg"))[0]
+    page.goto(default_address)
+    page.set_input_files("#file", xray)
+    page.locator("#viewer").wait_for()
+    expect(page.locator("#file-name")).to_have_text(xray.name)
+    expect(page.locator("#sentence")).to_contain_text("Probability of a fracture:")
+    spread = page.locator("#canvas").evaluate(
+        "(c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+    )
+    assert spread > 100  # grey levels and colours of a picture, not an empty stage
+
+
 def test_confidence_in_a_fracture_that_is_improbable_is_not_told(page: Page, default_address: str) -> None:
     """At a threshold of 8 % a fracture is reported whose probability is low; that is no 'confidence'."""
     page.goto(default_address)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.dicom_files import xray_file
 from tests.edge_app.web.conftest import choose, grey_png, needs_chromium
 from tests.edge_app.web.test_access import violations
 
@@ -62,18 +64,9 @@ def test_refusal_names_the_tag(page: Page) -> None:
 
 @pytest.fixture
 def study_page(page: Page) -> Page:
-    """Let /studies answer with each view as /predict does, and with the first of them for the study."""
-    pictures = [grey_png(level) for level in (0, 255, 95)]
-    views = [page.request.post(f"{page.url}predict", multipart=part(data)).json() for data in pictures]
-    answer = json.dumps({"study": views[1], "views": views})
-    page.route("**/studies", lambda route: route.fulfill(body=answer, content_type="application/json"))
-    page.locator("#question").evaluate("(question) => { question.dataset.studies = 'yes'; }")
-    choose(page, *pictures)
+    """Choose three views: 0.119, 0.982 and 0.558, whose mean is 0.553."""
+    choose(page, *[grey_png(level) for level in (0, 255, 95)])
     return page
-
-
-def part(data: bytes) -> dict[str, Any]:
-    return {"file": {"name": "x.png", "mimeType": "image/png", "buffer": data}}
 
 
 def test_views_of_one_patient_are_judged_together(study_page: Page) -> None:
@@ -81,6 +74,7 @@ def test_views_of_one_patient_are_judged_together(study_page: Page) -> None:
     assert violations(study_page) == []
     study_page.get_by_role("button", name="Yes, one patient").click()
     expect(study_page.locator("#verdict")).to_have_text("Fracture Detected")
+    expect(study_page.locator("#sentence")).to_contain_text("Probability of a fracture: 55%")
     expect(study_page.locator("#together")).to_be_visible()
     expect(study_page.locator("#viewer")).to_be_visible()
     assert violations(study_page) == []
@@ -101,3 +95,26 @@ def test_question_can_be_cancelled(study_page: Page) -> None:
     study_page.get_by_role("button", name="Cancel").click()
     expect(study_page.locator("#question")).to_be_hidden()
     expect(study_page.locator("#entries li")).to_have_count(0)
+
+
+def test_dicom_is_judged_and_its_side_told(page: Page) -> None:
+    choose(page, dicom(1, ImageLaterality="L", BodyPartExamined="HAND", ViewPosition="AP"), name="IM0001")
+    expect(page.locator("#verdict")).to_have_text("Fracture Detected")
+    expect(page.locator("#facts")).to_have_text("Left side · Part of the body: HAND · View: AP")
+    expect(page.locator("#viewer")).to_be_visible()
+
+
+def test_views_of_two_patients_are_not_judged_together(page: Page) -> None:
+    choose(page, dicom(1), dicom(2))
+    page.get_by_role("button", name="Yes, one patient").click()
+    expect(page.locator("#problem")).to_contain_text("These X-rays do not belong to one patient")
+    page.locator("#views button", has_text="1-x.png").click()
+    expect(page.locator("#verdict")).to_have_text("Fracture Detected")
+
+
+def dicom(patient: int, **attributes: str) -> bytes:
+    """Return a DICOM file of a bright picture of one patient."""
+    pixels = np.full((64, 64), 255, np.uint8)
+    pixels[0] = np.linspace(0, 255, 64)
+    identity = {"PatientID": str(patient), "StudyInstanceUID": f"1.2.3.{patient}"}
+    return xray_file(pixels, **identity, **attributes)

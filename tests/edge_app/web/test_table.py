@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.edge_app.web.conftest import choose, grey_png, needs_chromium
+from tests.edge_app.web.conftest import choose, choose_table, grey_png, needs_chromium
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -27,7 +27,7 @@ def test_twenty_files_are_sorted_worst_first_and_a_broken_one_stops_nobody(page:
 
 
 def test_row_opens_its_picture_and_leads_back(page: Page) -> None:
-    choose(page, grey_png(0), grey_png(255))
+    choose_table(page, grey_png(0), grey_png(255))
     page.get_by_role("button", name="0-x.png").click()
     expect(page.locator("#verdict")).to_have_text("Normal")
     expect(page.locator("#viewer")).to_be_visible()
@@ -66,6 +66,7 @@ def test_table_is_saved_for_a_spreadsheet(page: Page, tmp_path: Path) -> None:
             for name, data in {'=a,"b".png': grey_png(255), "c.png": b""}.items()
         ],
     )
+    page.locator("#many-patients").click()
     expect(page.locator("#table-count")).to_have_text("2 of 2 X-rays done")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as table (CSV)").click()
@@ -86,7 +87,7 @@ def test_table_is_saved_for_a_spreadsheet(page: Page, tmp_path: Path) -> None:
 
 
 def test_table_is_cleared_with_everything(page: Page) -> None:
-    choose(page, grey_png(0), grey_png(255))
+    choose_table(page, grey_png(0), grey_png(255))
     page.get_by_role("button", name="Clear all").click()
     expect(page.locator("#table")).to_be_hidden()
     expect(page.locator("#status")).to_have_text("Everything was cleared.")

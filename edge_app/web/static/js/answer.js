@@ -48,6 +48,13 @@ export function place(probability, threshold, ruleOut) {
   return (100 * (zone + (probability - marks[zone]) / (marks[zone + 1] - marks[zone]))) / zones;
 }
 
+// What a DICOM header says of the view.
+function factsOf(header) {
+  const { laterality, body_part: part, view } = header ?? {};
+  const facts = [laterality && word(`side-${laterality}`), part && word("body-part", { part }), view && word("view-position", { view })];
+  return facts.filter(Boolean).join(" · ");
+}
+
 export function fillAnswer(answer) {
   const kind = kindOf(answer);
   const gauge = byId("judged").querySelector(".gauge");
@@ -66,7 +73,8 @@ export function fillAnswer(answer) {
   byId("quality").hidden = answer.quality?.accepted ?? true;
   byId("quality").textContent = answer.quality?.reasons.map((reason) => word(`quality-${reason}`)).join(" ");
   byId("device").textContent = answer.device;
-  byId("elapsed").textContent = number(Math.round(answer.elapsed_ms), { style: "unit", unit: "millisecond" });
+  byId("facts").textContent = factsOf(answer.header);
+  byId("elapsed").textContent = answer.elapsed_ms === undefined ? "" : number(Math.round(answer.elapsed_ms), { style: "unit", unit: "millisecond" });
   const hint = kind === "fractured" ? "fractured" : "normal";
   byId("heat-caption").textContent = word(`${answer.heatmap ? "" : "no-"}heat-${hint}`);
 }

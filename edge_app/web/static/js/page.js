@@ -88,8 +88,9 @@ function renderPicture(entry, picture) {
 
 // A study's tabs: all views together, and each for itself.
 function fillViews({ study }, shown) {
-  byId("views").hidden = !study?.answer;
-  byId("views").replaceChildren(...(study?.answer ? [study, ...study.views] : []).map((each) => {
+  const isDone = study && !study.isOpen;
+  byId("views").hidden = !isDone;
+  byId("views").replaceChildren(...(isDone ? [study, ...study.views] : []).map((each) => {
     const button = Object.assign(document.createElement("button"), { type: "button", className: "button" });
     if (each === shown) button.setAttribute("aria-current", "true");
     button.append(Object.assign(document.createElement("bdi"), { textContent: each === study ? word("all-views") : each.name }));

@@ -44,12 +44,19 @@ export class Study extends Picture {
     return this.views.map(({ file }) => file);
   }
 
-  settle({ study, views }) {
-    super.settle(study);
+  settle({ study, views, device }) {
     views.forEach((view, at) => {
       if (view.error) Object.assign(this.views[at], { state: "failed", problem: { code: view.error, ...view } });
-      else this.views[at].settle(view);
+      else this.views[at].settle({ ...view, device });
     });
+    if (study) super.settle({ ...study, device, heatmap: this.worst.answer.heatmap });
+    else Object.assign(this, { state: "failed", problem: this.why });
+  }
+
+  // Why there is no answer for all views together.
+  get why() {
+    const isJudged = this.views.some(({ answer }) => answer);
+    return isJudged ? { code: "several_patients" } : this.views[0].problem;
   }
 
   // The view that speaks most for a fracture.
