@@ -48,7 +48,7 @@ def blueprint(settings: Settings, predictor: PredictorLike) -> Blueprint:
             settings=settings,
             body_parts=parts,
             has_studies="/studies" in paths,
-            has_reports="/results/<key>/report.pdf" in paths,
+            has_reports="/results/<keys>/report.pdf" in paths,
         )
 
     @routes.get("/sheet")

@@ -146,8 +146,9 @@ function forgetWhenIdle() {
 }
 
 async function saveReport() {
-  const { id } = sitting.picture.answer;
-  const response = await fetch(`results/${id}/report.pdf${location.search}`).catch(() => null);
+  const views = sitting.picture.views ?? [sitting.picture];
+  const ids = views.filter(({ answer }) => answer).map(({ answer }) => answer.id).join(",");
+  const response = await fetch(`results/${ids}/report.pdf${location.search}`).catch(() => null);
   if (!response?.ok) return say(word("report-lost"));
   save(await response.blob(), "fracture-edge.pdf", "application/pdf");
 }
