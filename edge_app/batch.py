@@ -13,7 +13,7 @@ from edge_app.errors import EdgeError, ImageError, ImageTooLarge, SettingsError
 from edge_app.files import write_whole
 from edge_app.imaging.child import ChildDecoder
 from edge_app.predictor import Predictor, PredictorLike
-from edge_app.reports.table import Row, to_csv
+from edge_app.reports.csv_table import Row, to_csv
 from edge_app.settings import Settings, parse_batch_settings
 
 logger = logging.getLogger("edge_app.batch")

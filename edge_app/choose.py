@@ -51,14 +51,8 @@ def choose(
             f"The bundle {bundle_dir} has no golden pictures to measure with. Export it again."
         )
     whole = _proven(bundle, device, threads)
-    variants = bundle.manifest.variants.items()
-    models, failures = {FLOAT32: whole}, {}
-    for name in (name for name, each in variants if name != FLOAT32 and whole.device in each.devices):
-        try:
-            models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), whole.device, threads)
-        except EdgeError as error:
-            failures[name] = Measurement(None, False, str(error))
-    times_ms = measure(models, tensors)
+    smaller, failures = _others(bundle_dir, bundle, whole.device, threads, trusted_key)
+    times_ms = measure({FLOAT32: whole, **smaller}, tensors)
     successes = {name: Measurement(round(time_ms, 2), True, "") for name, time_ms in times_ms.items()}
     variant_name, reason = decide(times_ms)
     return Choice(
@@ -127,6 +121,21 @@ def _proven(bundle: Bundle, device: str, threads: int) -> ModelPair:
     model = ModelPair(bundle.graphs, device, threads)
     replay(bundle, model)
     return model
+
+
+def _others(
+    bundle_dir: Path, bundle: Bundle, device: str, threads: int, trusted_key: Path | None
+) -> tuple[dict[str, ModelPair], dict[str, Measurement]]:
+    """Open the other variants that are for the device, and tell which ones failed."""
+    models: dict[str, ModelPair] = {}
+    failures: dict[str, Measurement] = {}
+    variants = bundle.manifest.variants.items()
+    for name in (name for name, each in variants if name != FLOAT32 and device in each.devices):
+        try:
+            models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads)
+        except EdgeError as error:
+            failures[name] = Measurement(None, False, str(error))
+    return models, failures
 
 
 def _log(choice: Choice) -> None:

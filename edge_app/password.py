@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_app.errors import SettingsError
-from edge_app.web.password import hash_password
+from edge_app.web.password_file import hash_password
 
 logger = logging.getLogger("edge_app")
 

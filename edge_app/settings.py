@@ -101,20 +101,7 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         metavar="FILE",
         help="write the log here as well, as JSON",
     )
-    beyond = parser.add_argument_group("listening beyond this computer")
-    beyond.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="written by python -m edge_app.password"
-    )
-    beyond.add_argument("--certificate", type=Path, metavar="PEM", help="serve through TLS with it")
-    beyond.add_argument("--certificate-key", type=Path, metavar="PEM")
-    beyond.add_argument(
-        "--name",
-        dest="names",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name under which other computers open the page; may be given several times",
-    )
+    _add_beyond(parser)
     options = vars(parser.parse_args(arguments))
     if options["host"] == "localhost":
         options["host"] = LOOPBACK
@@ -156,6 +143,23 @@ def parse_batch_settings(arguments: Sequence[str] | None = None) -> tuple[Settin
     options = vars(parser.parse_args(arguments))
     folder, out_path = options.pop("folder"), options.pop("out")
     return Settings(**options), folder, out_path
+
+
+def _add_beyond(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("listening beyond this computer")
+    group.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="written by python -m edge_app.password"
+    )
+    group.add_argument("--certificate", type=Path, metavar="PEM", help="serve through TLS with it")
+    group.add_argument("--certificate-key", type=Path, metavar="PEM")
+    group.add_argument(
+        "--name",
+        dest="names",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which other computers open the page; may be given several times",
+    )
 
 
 def _parser(module: str, description: str) -> argparse.ArgumentParser:

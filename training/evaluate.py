@@ -21,7 +21,7 @@ from training.cli import (
 from training.data.datasets import read_dataset
 from training.data.samples import Dataset
 from training.evaluation.selection import AUTO, CHOICES
-from training.runs.config import ARCHITECTURES
+from training.runs.config import ARCHITECTURES, BATCH_SIZE
 
 if TYPE_CHECKING:
     from training.evaluation.candidates import Candidate
@@ -59,7 +59,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--architecture", choices=ARCHITECTURES, help="of a weights file")
     add_option(parser, "image_size", type=image_size, help="of a weights file")
-    add_option(parser, "batch_size", type=whole_number(1), default=32, help="X-rays judged at once")
+    add_option(parser, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="X-rays judged at once")
     return parser.parse_args(arguments)
 
 

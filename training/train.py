@@ -26,6 +26,7 @@ from training.data.scan import Cache
 from training.runs.config import (
     ARCHITECTURES,
     BALANCES,
+    BATCH_SIZE,
     CELL_LOSS_WEIGHT,
     FLOAT32,
     LEAKS,
@@ -71,7 +72,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_option(parser, "image_size", type=image_size, default=224, help="side in pixels")
     add_option(parser, "epochs", type=whole_number(1), default=50, help="at most")
     add_option(parser, "patience", type=whole_number(1), default=10, help="epochs without a better AUROC")
-    add_option(parser, "batch_size", type=whole_number(1), default=32, help="over all processors")
+    add_option(parser, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="over all processors")
     add_option(parser, "learning_rate", type=above_0_to_1, default=0.001, help="the highest")
     add_option(parser, "dropout", type=from_0_below_1, default=0.2, help="share of features left out")
     add_option(

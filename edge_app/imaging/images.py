@@ -22,7 +22,7 @@ from edge_app.errors import (
     UnsupportedImage,
 )
 from edge_app.imaging import jpeg
-from edge_app.imaging.grey import reduce_depth
+from edge_app.imaging.deep_grey import reduce_depth
 
 MAX_PIXELS = 32_000_000
 MIN_SIDE_PX = 32

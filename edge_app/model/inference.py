@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import logging
 import sys
 from typing import NamedTuple
@@ -215,6 +217,13 @@ def _has_cuda_driver() -> bool:
         ctypes.CDLL(_CUDA_DRIVER)
     except OSError:
         return False
-    # Finds CUDA and cuDNN where pip installed them.
-    ort.preload_dlls(directory="")
+    _preload_cuda()
     return True
+
+
+def _preload_cuda() -> None:
+    """Find CUDA and cuDNN where pip installed them; what ONNX Runtime prints of it is for debugging."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        ort.preload_dlls(directory="")
+    for line in printed.getvalue().splitlines():
+        logger.debug("%s", line)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edge_app.errors import Busy, EdgeError, PasswordRefused, RequestRefused, TooManyGuesses
 from edge_app.web.lanes import Lanes
-from edge_app.web.password import PasswordFile
+from edge_app.web.password_file import PasswordFile
 from edge_app.web.security import Caller, check_caller
 
 RETRY_AFTER_S = 5

@@ -26,7 +26,7 @@ from edge_app.settings import Settings
 from edge_app.web.admission import Admission, caller_of, too_much_at_once
 from edge_app.web.lanes import Lanes
 from edge_app.web.neighbour import free_port_after, program_at
-from edge_app.web.password import PasswordFile
+from edge_app.web.password_file import PasswordFile
 from edge_app.web.routes.error_handlers import STATUS_OF, headers_of, log_failure
 from edge_app.web.security import STRICT_HEADERS
 
@@ -38,6 +38,15 @@ RECEIVED_BYTES = 64 * 1024  # at once; Waitress' own 8 KiB cost a millisecond wi
 OPEN_BODIES = 4  # of the largest size, together
 BODY_LIMIT_S = 60.0  # within which a whole request must have come
 SILENCE_LIMIT_S = 30
+WAITRESS = {
+    "inbuf_overflow": NEVER_BYTES,
+    "outbuf_overflow": NEVER_BYTES,
+    "recv_bytes": RECEIVED_BYTES,
+    "channel_timeout": SILENCE_LIMIT_S,
+    "cleanup_interval": SILENCE_LIMIT_S // 3,
+    "ident": None,
+    "clear_untrusted_proxy_headers": True,
+}
 
 
 def make_server(app: Flask, settings: Settings, lanes: Lanes | None = None) -> BaseWSGIServer:
@@ -67,16 +76,10 @@ def make_server(app: Flask, settings: Settings, lanes: Lanes | None = None) -> B
             app,
             host=settings.host,
             port=settings.port,
-            _dispatcher=lanes,
-            max_request_body_size=body_cap,
-            inbuf_overflow=NEVER_BYTES,
-            outbuf_overflow=NEVER_BYTES,
-            recv_bytes=RECEIVED_BYTES,
-            channel_timeout=SILENCE_LIMIT_S,
-            cleanup_interval=SILENCE_LIMIT_S // 3,
-            ident=None,
             url_scheme="http" if settings.certificate is None else "https",
-            clear_untrusted_proxy_headers=True,
+            max_request_body_size=body_cap,
+            _dispatcher=lanes,
+            **WAITRESS,
         )
     except OSError as error:
         raise SettingsError(

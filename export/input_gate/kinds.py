@@ -20,7 +20,7 @@ from edge_app.model.quality import (
     TOO_DARK,
     UNFAMILIAR,
 )
-from export.input_gate import alterations, negatives, samples
+from export.input_gate import alterations, negatives, real_pictures
 
 Picture = NDArray[np.uint8]
 
@@ -77,11 +77,11 @@ def to_fit(xrays: Sequence[Picture], each: int, generator: np.random.Generator) 
     for alter, reason in _ALTERED:
         if reason is not None:
             yield from (Negative(alter.__name__, reason, alter(xray, generator)) for xray in xrays)
-    photographs = samples.read_album(samples.PHOTOGRAPHS_TO_FIT)
+    photographs = real_pictures.read_album(real_pictures.PHOTOGRAPHS_TO_FIT)
     for index in range(3 * each if photographs else 0):
-        part = samples.cropped(photographs[index % len(photographs)], generator)
+        part = real_pictures.cropped(photographs[index % len(photographs)], generator)
         yield Negative("photograph", PHOTOGRAPH, part)
-    for each_slice in samples.head_slices():
+    for each_slice in real_pictures.head_slices():
         varied = (alterations.acceptable(each_slice, generator) for _ in range(each // 3))
         yield from (Negative("head_slice", OTHER_IMAGING, picture) for picture in varied)
 
@@ -106,11 +106,13 @@ def to_test(
     for alter, reason in _ALTERED:
         yield from (Negative(alter.__name__, reason, alter(xray, generator)) for xray in xrays)
     real = {
-        "photograph, other packages": samples.read_album(samples.PHOTOGRAPHS_TO_TEST),
-        "document, real": samples.read_album(samples.DOCUMENTS_TO_TEST),
-        "section, real": samples.read_album(samples.SLICES_TO_TEST),
+        "photograph, other packages": real_pictures.read_album(real_pictures.PHOTOGRAPHS_TO_TEST),
+        "document, real": real_pictures.read_album(real_pictures.DOCUMENTS_TO_TEST),
+        "section, real": real_pictures.read_album(real_pictures.SLICES_TO_TEST),
     }
     if folder is not None:
-        real |= {each.name: samples.read_folder(each) for each in sorted(folder.iterdir()) if each.is_dir()}
+        real |= {
+            each.name: real_pictures.read_folder(each) for each in sorted(folder.iterdir()) if each.is_dir()
+        }
     for kind, pictures in real.items():
         yield from (Negative(kind, None, picture) for picture in pictures)

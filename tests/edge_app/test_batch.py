@@ -8,7 +8,7 @@ import pytest
 
 from edge_app import batch
 from edge_app.imaging.images import encode_png
-from edge_app.reports.table import Row, to_csv
+from edge_app.reports.csv_table import Row, to_csv
 
 
 def test_folder_becomes_a_table_worst_first(toy_bundle: Path, tmp_path: Path) -> None:

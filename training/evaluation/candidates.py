@@ -13,7 +13,6 @@ from edge_app.model.bundle import MANIFEST, load_bundle, sha256_of
 from edge_app.model.gradcam import GRAD_CAM, METHODS
 from training.evaluation.metrics import Scored
 from training.evaluation.scorers import (
-    BATCH_SIZE,
     BundleScorer,
     KerasScorer,
     Scorer,
@@ -21,6 +20,7 @@ from training.evaluation.scorers import (
     read_weights,
 )
 from training.runs import rundir
+from training.runs.config import BATCH_SIZE
 
 _WEIGHTS_SUFFIXES = (".h5", ".hdf5")
 

@@ -22,8 +22,8 @@ from training.data.scan import Squares
 from training.evaluation.metrics import Calibration
 from training.networks.architectures import build_model
 from training.networks.weights import UNREADABLE_WEIGHTS
+from training.runs.config import BATCH_SIZE
 
-BATCH_SIZE = 32
 # A probability in 32-bit lies no nearer to 1, unless it is 1.
 _FLOAT32_STEP = 2.0**-24
 

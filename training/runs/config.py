@@ -9,6 +9,8 @@ ARCHITECTURES = ("custom", "vgg16", "resnet50", "densenet121", "mobilenetv2", "e
 BALANCES = ("none", "class", "part")
 LEAKS = ("stop", "leave_out")
 STRATEGIES = ("auto", "mirrored", "multi_worker")
+# X-rays at once, where nobody says otherwise.
+BATCH_SIZE = 32
 # Keras' dtype policies.
 FLOAT32, MIXED = "float32", "mixed_bfloat16"
 # Of the loss on fracture boxes.

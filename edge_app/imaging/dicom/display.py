@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from edge_app.imaging.deep_grey import robust_range, spread
 from edge_app.imaging.dicom.stored import StoredValues
 from edge_app.imaging.dicom.tags import Encoding, contradiction, required, value_of
-from edge_app.imaging.grey import robust_range, spread
 from edge_app.imaging.picture import Window
 
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")

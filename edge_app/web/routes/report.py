@@ -83,7 +83,16 @@ def _view(view: Prediction) -> View:
 
 def _remarks(view: Prediction) -> list[str]:
     """Say in words what the input gate doubts, and whether the answer is uncertain."""
-    words = {
+    words = _doubts()
+    reasons = [] if view.quality is None or view.quality.accepted else view.quality.reasons
+    unsure = _(
+        "The tool cannot tell. Treat it as a possible fracture until a qualified person has read the X-ray."
+    )
+    return [words[reason] for reason in reasons if reason in words] + [unsure] * view.is_uncertain
+
+
+def _doubts() -> dict[str, str]:
+    return {
         "other_imaging": _(
             "This looks like another kind of medical picture than an X-ray of a limb. "
             "Do not rely on the answer."
@@ -102,11 +111,6 @@ def _remarks(view: Prediction) -> list[str]:
             "This X-ray looks unlike those that the tool was made with. Do not rely on the answer."
         ),
     }
-    reasons = [] if view.quality is None or view.quality.accepted else view.quality.reasons
-    unsure = _(
-        "The tool cannot tell. Treat it as a possible fracture until a qualified person has read the X-ray."
-    )
-    return [words[reason] for reason in reasons if reason in words] + [unsure] * view.is_uncertain
 
 
 def _answer_in_words(answer: Prediction | Study) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import PredictorLike
+from edge_app.web.counters import CONTENT_TYPE, Counters
 from edge_app.web.lanes import Lanes
-from edge_app.web.metrics import CONTENT_TYPE, Metrics
 from edge_app.web.store import ResultStore
 
 IN_PROCESS = Isolation((), ("pictures are decoded in the app's own process",))
@@ -31,16 +32,12 @@ def blueprint(
         The blueprint.
     """
     routes = Blueprint("status", __name__)
-    metrics = Metrics()
+    counters = Counters()
 
     @routes.get("/health")
     def health() -> ResponseReturnValue:
-        decoder = {
-            "isolation": "partial" if isolation.missing else "full",
-            "in_force": isolation.in_force,
-            "missing": isolation.missing,
-        }
-        return jsonify(status="ok", device=predictor.device, model=facts_of(predictor), decoder=decoder)
+        model, decoder = facts_of(predictor), _describe(isolation)
+        return jsonify(status="ok", device=predictor.device, model=model, decoder=decoder)
 
     @routes.get("/ready")
     def ready() -> ResponseReturnValue:
@@ -55,7 +52,14 @@ def blueprint(
     def show_metrics() -> ResponseReturnValue:
         line = lanes.line()
         gauges = {"waiting_pictures": line.waiting, "held_result_bytes": store.held_bytes}
-        return Response(metrics.text(gauges), content_type=CONTENT_TYPE)
+        return Response(counters.text(gauges), content_type=CONTENT_TYPE)
+
+    _count_answers(routes, counters)
+    return routes
+
+
+def _count_answers(routes: Blueprint, counters: Counters) -> None:
+    """Count every answer of the app, and its time."""
 
     @routes.before_app_request
     def begin() -> None:
@@ -64,10 +68,16 @@ def blueprint(
     @routes.after_app_request
     def count(response: Response) -> Response:
         begin_s = g.get("begin_s", time.perf_counter())
-        metrics.count(str(request.url_rule), response.status_code, time.perf_counter() - begin_s)
+        counters.count(str(request.url_rule), response.status_code, time.perf_counter() - begin_s)
         return response
 
-    return routes
+
+def _describe(isolation: Isolation) -> dict[str, Any]:
+    return {
+        "isolation": "partial" if isolation.missing else "full",
+        "in_force": isolation.in_force,
+        "missing": isolation.missing,
+    }
 
 
 def facts_of(predictor: PredictorLike) -> dict[str, str]:

@@ -21,7 +21,7 @@ from edge_app.errors import SettingsError
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
-from edge_app.web.password import hash_password
+from edge_app.web.password_file import hash_password
 from edge_app.web.server import make_server
 from tests.edge_app.web.test_server import free_port, start_and_fail
 

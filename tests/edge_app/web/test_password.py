@@ -9,7 +9,7 @@ import pytest
 
 from edge_app.errors import PasswordRefused, SettingsError, TooManyGuesses
 from edge_app.password import main
-from edge_app.web.password import PasswordFile, hash_password
+from edge_app.web.password_file import PasswordFile, hash_password
 
 PASSWORD = "three words: größer"
 HERE, THERE = "10.0.0.7", "10.0.0.8"

@@ -17,7 +17,7 @@ BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _Sample = tuple[str, str, float]  # what follows the name, labels, value
 
 
-class Metrics:
+class Counters:
     """Counts answers and their time; safe to share between threads."""
 
     def __init__(self) -> None:
