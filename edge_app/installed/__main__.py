@@ -145,7 +145,7 @@ def _serve(options: argparse.Namespace) -> int:
         return 0
     words = ["--port", str(port), "--bundle", str(home.model(deployment.number))]
     words += ["--device", certified_device(home, deployment)]
-    key = home.key()
+    key = home.key(deployment.number)
     return serve([*words, "--trusted-key", str(key)] if key else words)
 
 
@@ -197,7 +197,7 @@ def _verify(options: argparse.Namespace) -> int:
     home = Home(options.prefix)
     deployment = home.current()
     count = verify_release(home.program(deployment))
-    load_bundle(home.model(deployment.number), trusted_key=home.key())
+    load_bundle(home.model(deployment.number), trusted_key=home.key(deployment.number))
     logger.info("%d files of the program and the model are as they were released.", count)
     return 0
 

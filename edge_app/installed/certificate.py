@@ -43,7 +43,7 @@ def certify(home: Home, deployment: Deployment) -> Path:
         NotCertified: a known answer was not given.
     """
     bundle_dir, folder = home.model(deployment.number), home.folder(deployment.number)
-    choices = _choices(bundle_dir, home.key())
+    choices = _choices(bundle_dir, home.key(deployment.number))
     best = min(choices.values(), key=_time_ms)
     write_choice(bundle_dir, best)
     content = _content(home.program(deployment), bundle_dir, choices, best)

@@ -3,9 +3,9 @@
 PREFIX/
 ├── current           the program's folder, and the deployment's number: the only file that is ever replaced
 ├── versions/NAME/    a release as it was on the stick
-├── deployments/N/    a model, the certificate of both on this PC, and deployment.json
-├── bin/              the command; reads `current`
-└── trusted.pub.pem   the key that must have signed what is installed, if one was named
+├── deployments/N/    a model, the certificate of both on this PC, deployment.json, and trusted.pub.pem, the key
+│                     that must have signed both and whatever follows them, where there is one
+└── bin/              the command; reads `current`
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import IO
 from edge_app.errors import DamagedFiles, InstallError, NotWritable
 
 _UNFINISHED = ".unfinished"
+_KEY = "trusted.pub.pem"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ class Home:
         self.versions = path / "versions"
         self.deployments = path / "deployments"
         self.command = path / "bin" / "fracture-edge"
-        self.trusted_key = path / "trusted.pub.pem"
         self._current = path / "current"
 
     @property
@@ -67,13 +67,20 @@ class Home:
         """
         try:
             _, number = self._current.read_text(encoding="utf-8").splitlines()
+            return self.deployment(int(number))
         except FileNotFoundError as error:
             raise InstallError(
                 f"Fracture Edge is not installed in {self.path}. Install it from the stick."
             ) from error
         except (OSError, ValueError) as error:
             raise DamagedFiles(f"{self._current} cannot be read. Install again from the stick.") from error
-        return self.deployment(int(number))
+
+    def known(self) -> Deployment | None:
+        """Return the deployment that runs; None where there is none, or its record is damaged."""
+        try:
+            return self.current()
+        except InstallError:
+            return None
 
     def deployment(self, number: int) -> Deployment:
         """Return a deployment by its number.
@@ -106,17 +113,19 @@ class Home:
             return runtime / ("pythonw.exe" if windowed else "python.exe")
         return runtime / "bin" / "python3"
 
-    def key(self) -> Path | None:
-        """Return the key that must have signed what is installed, if there is one."""
-        return self.trusted_key if self.trusted_key.is_file() else None
+    def key(self, number: int) -> Path | None:
+        """Return the key that must have signed a deployment and what follows it, if there is one."""
+        key = self.folder(number) / _KEY
+        return key if key.is_file() else None
 
-    def deploy(self, program: Path, bundle_dir: Path, port: int) -> Deployment:
+    def deploy(self, program: Path, bundle_dir: Path, port: int, key: Path | None = None) -> Deployment:
         """Lay a program and a model side by side; nothing runs them yet.
 
         Args:
             program: A release's folder in `versions`.
             bundle_dir: A verified model bundle, which is copied.
             port: Where it will listen.
+            key: The key that must have signed both and what follows them.
 
         Returns:
             The deployment, to be proven and switched to.
@@ -124,12 +133,14 @@ class Home:
         number = 1 + max(
             (int(path.name) for path in self.deployments.glob("[0-9]*") if path.name.isdigit()), default=0
         )
-        previous = self.current().number if self.is_installed else None
+        before = self.known()
         relative = program.relative_to(self.path).as_posix()
-        deployment = Deployment(number, relative, port, previous)
+        deployment = Deployment(number, relative, port, before.number if before else None)
         with self.arriving(self.folder(number)) as folder:
             shutil.copytree(bundle_dir, folder / "model", ignore=shutil.ignore_patterns("choice.json"))
             (folder / "deployment.json").write_text(json.dumps(asdict(deployment)) + "\n", encoding="utf-8")
+            if key is not None:
+                shutil.copyfile(key, folder / _KEY)
         return deployment
 
     def switch_to(self, deployment: Deployment) -> None:
@@ -200,11 +211,18 @@ class Home:
                 raise InstallError(
                     f"Another installation is at work in {self.path}. Wait until it has ended."
                 )
+            for remains in self.path.glob(".model-*"):
+                shutil.rmtree(remains, ignore_errors=True)  # of an update that a power cut ended
             yield
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file in one step, so that a power cut leaves the old one or the new one.
+
+    Args:
+        path: The file.
+        data: Its content.
+        mode: Its rights.
 
     Raises:
         NotWritable: no right, or no space; the old file stays.
@@ -216,6 +234,7 @@ def replace_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        partial.chmod(mode)
         os.replace(partial, path)
     except OSError as error:
         with suppress(OSError):

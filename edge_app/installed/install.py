@@ -64,18 +64,17 @@ def install(source: Path, home: Home, wishes: Wishes) -> Deployment:
     logger.info(
         "%d files are as they were released: Fracture Edge %s, %s.", count, release.version, release.target
     )
-    key = wishes.trusted_key or home.key() or _signer(source)
+    installed = home.known()
+    key = wishes.trusted_key or (home.key(installed.number) if installed else None) or _signer(source)
     if key is not None:
         verify_signer(source, key)
         logger.info("Signed with the key %s.", key)
     _refuse_older(release, home, wishes)
-    port = wishes.port or (home.current().port if home.is_installed else DEFAULT_PORT)
+    port = wishes.port or (installed.port if installed else DEFAULT_PORT)
     _preflight(release, source, home, port, wishes)
     with home.changing():
-        if key is not None:
-            replace_file(home.trusted_key, key.read_bytes())
         program = _bring(source, home, release, wishes.link)
-        deployment = _prove_newest(home, program, port)
+        deployment = _prove_newest(home, program, port, key)
         _switch(home, deployment, lambda: lay_commands(home, program))
     return deployment
 
@@ -94,11 +93,12 @@ def update_model(file: Path, home: Home) -> Deployment:
         InstallError, BundleError: why not; what ran before runs on.
     """
     current = home.current()
+    key = home.key(current.number)
     with home.changing(), tempfile.TemporaryDirectory(dir=home.path, prefix=".model-") as folder:
         bundle_dir = file if file.is_dir() else _unpack(file, Path(folder))
-        manifest = load_bundle(bundle_dir, trusted_key=home.key()).manifest
+        manifest = load_bundle(bundle_dir, trusted_key=key).manifest
         logger.info("Model %s %s is as it was released.", manifest.name, manifest.version)
-        deployment = home.deploy(home.program(current), bundle_dir, current.port)
+        deployment = home.deploy(home.program(current), bundle_dir, current.port, key)
         prove(home, deployment)
         _switch(home, deployment)
     return deployment
@@ -118,7 +118,7 @@ def roll_back(home: Home) -> Deployment:
             )
         earlier = home.deployment(current.previous)
         verify_release(home.program(earlier))
-        load_bundle(home.model(earlier.number), trusted_key=home.key())
+        load_bundle(home.model(earlier.number), trusted_key=home.key(earlier.number))
         lay_commands(home, home.program(earlier))
         home.switch_to(earlier)
     return earlier
@@ -146,10 +146,11 @@ def _signer(source: Path) -> Path | None:
 
 
 def _refuse_older(release: Release, home: Home, wishes: Wishes) -> None:
-    if not home.is_installed or wishes.allow_older:
+    present = home.known()
+    if present is None or wishes.allow_older:
         return
     try:
-        installed = read_release(home.program(home.current()))
+        installed = read_release(home.program(present))
     except DamagedFiles:
         return  # what stands there is to be repaired
     if release.order < installed.order:
@@ -198,10 +199,10 @@ def _copy_tree(source: Path, folder: Path, copy: Callable[[str, str], object]) -
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
-def _prove_newest(home: Home, program: Path, port: int) -> Deployment:
+def _prove_newest(home: Home, program: Path, port: int, key: Path | None) -> Deployment:
     """Prove the release with the newest model: the stick's, or a newer one that came since."""
     for bundle_dir in _newest_first(home, program):
-        deployment = home.deploy(program, bundle_dir, port)
+        deployment = home.deploy(program, bundle_dir, port, key)
         try:
             prove(home, deployment)
         except NotCertified as error:
@@ -215,14 +216,12 @@ def _prove_newest(home: Home, program: Path, port: int) -> Deployment:
 
 def _newest_first(home: Home, program: Path) -> list[Path]:
     own = program / MODEL
-    if not home.is_installed:
+    deployed = home.known()
+    if deployed is None:
         return [own]
+    present = home.model(deployed.number)
     try:
-        present = home.model(home.current().number)
-        newer = (
-            load_bundle(present, trusted_key=home.key()).manifest.created
-            > load_bundle(own).manifest.created
-        )
+        newer = load_bundle(present).manifest.created > load_bundle(own).manifest.created
     except EdgeError:
         return [own]
     return [present, own] if newer else [own]
@@ -243,11 +242,9 @@ def lay_commands(home: Home, program: Path) -> None:
     for source in sorted((program / "system").glob("bin/*")):
         target = home.path / "bin" / source.name
         if not target.is_file() or target.read_bytes() != source.read_bytes():
-            replace_file(target, source.read_bytes())
-            target.chmod(0o755)
+            replace_file(target, source.read_bytes(), 0o755)
     for source in sorted([*program.glob("icon.*"), *program.glob("guide-*.html")]):
         replace_file(home.path / source.name, source.read_bytes())
-        (home.path / source.name).chmod(0o644)
 
 
 def _unpack(file: Path, folder: Path) -> Path:

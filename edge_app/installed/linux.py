@@ -89,7 +89,6 @@ def _fill_in(home: Home, name: str, place: Path) -> None:
     template = home.program(home.current()) / "system" / name
     text = template.read_text(encoding="utf-8").replace("@PREFIX@", str(home.path))
     replace_file(place, text.encode())
-    place.chmod(0o644)
 
 
 def _systemctl(*words: str) -> None:

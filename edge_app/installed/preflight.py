@@ -7,6 +7,7 @@ import platform
 import shutil
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,13 +208,11 @@ else:
 
 def _may_write(existing: Path) -> bool:
     """Try it: on Windows, and on disks that are mounted read-only, rights alone do not tell."""
-    probe = existing / f".fracture-edge-{os.getpid()}"
     try:
-        probe.mkdir()
-        probe.rmdir()
+        with tempfile.TemporaryFile(dir=existing):
+            return True
     except OSError:
         return False
-    return True
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -157,7 +157,6 @@ Section Uninstall
     RMDir /r "$INSTDIR\deployments"
     RMDir /r "$INSTDIR\bin"
     Delete "$INSTDIR\current"
-    Delete "$INSTDIR\trusted.pub.pem"
     Delete "$INSTDIR\icon.svg"
     Delete "$INSTDIR\icon.ico"
     Delete "$INSTDIR\guide-it.html"

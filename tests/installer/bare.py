@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,8 +67,10 @@ class BareSystem:
         self.outside("ip", "link", "set", "lo", "up")
 
     def close(self) -> None:
-        for process in self.processes():
-            os.kill(process, 9)
+        while running := self.processes():
+            for process in running:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
         subprocess.run(["ip", "netns", "delete", self._network], check=True)
         subprocess.run(["umount", "--recursive", str(self.root / "proc")], check=True)
         shutil.rmtree(self.root)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from edge_app.installed.release import FACTS
 from installer.seal import write_sums
+from tests.installer.account import Account
 from tests.installer.bare import BareSystem, bootstrap, build, require_bare_systems
 
 STICK = "/media/stick"
@@ -33,9 +35,10 @@ class Built(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+def built() -> Iterator[Built]:
     require_bare_systems()
-    folder = tmp_path_factory.mktemp("built")
+    folder = Path(tempfile.mkdtemp(prefix="fracture-edge-"))
+    folder.chmod(0o755)  # pytest's own folders are closed to the user who installs
     with ThreadPoolExecutor(2) as pool:
         made_base = pool.submit(lambda: _given("FRACTURE_BARE_SYSTEM") or bootstrap(folder / "base"))
         made_dist = pool.submit(lambda: _given("FRACTURE_DIST") or build(folder / "dist", "linux-x86_64"))
@@ -66,6 +69,15 @@ def make_system(built: Built, tmp_path: Path) -> Iterator[Callable[[], BareSyste
     yield make
     for system in systems:
         system.close()
+
+
+@pytest.fixture
+def account(built: Built, free_ports: tuple[int, int]) -> Iterator[Account]:
+    folder = built.release.with_name("account")
+    account = Account(folder, free_ports[0])
+    yield account
+    account.kill_everything()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S
 from tests.conftest import DEFAULT_BUNDLE
+from tests.installer.account import Account, end_of
 from tests.installer.bare import BareSystem
-from tests.installer.conftest import put
-from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer
+from tests.installer.conftest import Built, put
+from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer, survive_kills
 
 pytestmark = pytest.mark.slow
 NO_OTHER_PYTHON = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere"}
@@ -54,6 +56,22 @@ def test_installs_serves_upgrades_rolls_back_and_leaves_without_a_trace(
     assert system.processes() == []
     assert not system.listens()
     assert files_of(system) == before
+
+
+def test_killed_at_random_moments_the_pc_has_the_old_version_or_the_new_one(
+    account: Account, built: Built, newer: Path
+) -> None:
+    survive_kills(account, built.release, newer, kills=3)
+
+
+def test_used_port_is_told_before_anything_is_copied(account: Account, built: Built) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", account.port))
+        other.listen()
+        refused = end_of(account.install(built.release))
+    assert refused.returncode == 4
+    assert "used by another program" in refused.stderr
+    assert not account.prefix.exists()
 
 
 def files_of(system: BareSystem) -> set[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S
 from tests.conftest import DEFAULT_BUNDLE
-from tests.installer.bare import PORT
+from tests.installer.account import Account, done
 from tests.installer.conftest import STICK, Built, copy_release, put
 from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer, flip_byte, survive_kills
 
@@ -97,10 +97,22 @@ def test_debian_package_installs_serves_and_is_purged(
     assert not (system.root / "usr/local/bin/fracture-edge").is_symlink()
 
 
-def test_killed_at_random_moments_the_pc_has_the_old_version_or_the_new_one(
-    make_system: MakeSystem, newer: Path
+def test_killed_at_fifty_random_moments_the_pc_has_the_old_version_or_the_new_one(
+    account: Account, built: Built, newer: Path
 ) -> None:
-    survive_kills(make_system(), newer, kills=50)
+    found = survive_kills(account, built.release, newer, kills=50)
+    assert len(found) == 2, found
+
+
+def test_app_starts_and_stops_ten_times_and_leaves_no_process(account: Account, built: Built) -> None:
+    done(account.install(built.release))
+    for _ in range(10):
+        done(account.command("open"))
+        started_s = time.monotonic()
+        done(account.command("stop"))
+        assert time.monotonic() - started_s < 20
+        assert not account.listens()
+    assert account.processes() == []
 
 
 def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeSystem) -> None:
@@ -110,16 +122,3 @@ def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeS
     assert refused.returncode == 4
     assert "without AVX2" in refused.stderr
     assert not (system.root / PREFIX).exists()
-
-
-def test_used_port_is_told_and_another_can_be_chosen(make_system: MakeSystem) -> None:
-    system = make_system()
-    python = f"{STICK}/runtime/bin/python3"
-    other = system.start(python, "-IBm", "http.server", str(PORT), "--bind", "127.0.0.1")
-    system.await_listening()
-    refused = system.run(*INSTALL)
-    assert refused.returncode == 4
-    assert "used by another program" in refused.stderr
-    system.done(*INSTALL, "--port", "5018")
-    os.killpg(other.pid, signal.SIGKILL)
-    other.communicate()

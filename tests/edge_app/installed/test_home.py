@@ -94,6 +94,30 @@ def test_two_installations_at_once_are_refused(home: Home) -> None:
         pass
 
 
+def test_each_deployment_keeps_the_key_that_it_came_with(
+    home: Home, toy_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_bytes(b"a key")
+    deploy(home, "1.0-aaaa", toy_bundle)
+    home.deploy(home.versions / "2.0-bbbb", toy_bundle, 5000, key=tmp_path / "key")
+    assert home.key(1) is None
+    assert home.key(2).read_bytes() == b"a key"  # type: ignore[union-attr]
+
+
+def test_damaged_record_is_no_obstacle_to_installing_again(home: Home, toy_bundle: Path) -> None:
+    deploy(home, "1.0-aaaa", toy_bundle)
+    (home.path / "current").write_text("versions/1.0-aaaa\nx\n")
+    assert home.known() is None
+    deploy(home, "2.0-bbbb", toy_bundle)
+    assert (home.current().number, home.current().previous) == (2, None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no right to execute")
+def test_replaced_program_never_lacks_its_rights(tmp_path: Path) -> None:
+    replace_file(tmp_path / "program", b"#!/bin/sh", 0o755)
+    assert (tmp_path / "program").stat().st_mode & 0o777 == 0o755
+
+
 def test_nothing_installed_is_told(tmp_path: Path) -> None:
     with pytest.raises(InstallError, match="not installed"):
         Home(tmp_path).current()
