@@ -3,8 +3,8 @@
 PREFIX/
 ├── current           the program's folder, and the deployment's number: the only file that is ever replaced
 ├── versions/NAME/    a release as it was on the stick
-├── deployments/N/    a model, the certificate of both on this PC, deployment.json, and trusted.pub.pem, the key
-│                     that must have signed both and whatever follows them, where there is one
+├── deployments/N/    a model, the certificate of both on this PC, deployment.json, and, where a
+│                     key must have signed both and what follows them, that key: trusted.pub.pem
 └── bin/              the command; reads `current`
 """
 
