@@ -7,7 +7,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from types import FrameType
 
 from edge_app import heap, logs, secrecy
@@ -20,6 +20,7 @@ from edge_app.web import neighbour
 from edge_app.web.app import create_app
 from edge_app.web.lanes import Lanes
 from edge_app.web.server import make_server
+from edge_app.web.store import ResultStore
 
 logger = logging.getLogger("edge_app")
 
@@ -56,12 +57,22 @@ def _serve(arguments: Sequence[str] | None) -> int:
         webbrowser.open(settings.address)
         return 0
     lanes = Lanes()
-    with closing(ChildDecoder(settings.max_pixels)) as decoder:
+    store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
+    with ExitStack() as open_parts:
+        decoder = open_parts.enter_context(closing(ChildDecoder(settings.max_pixels)))
         predictor = Predictor(
             settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
         )
         isolation = decoder.isolation
-        server = make_server(create_app(settings, predictor, isolation, lanes), settings, lanes)
+        node = None
+        if settings.node is not None:
+            # Loaded where it is asked for only: it would lengthen every start.
+            from edge_app.dicom_node.node import Node
+
+            node = Node(settings, settings.node, predictor, store, lanes.add_turn)
+            open_parts.enter_context(closing(node))
+        app = create_app(settings, predictor, isolation, lanes, store, node)
+        server = make_server(app, settings, lanes)
         heap.give_back()
         _tell_ready(settings, predictor, isolation)
         sys.dont_write_bytecode = True  # from here on nothing is written, not even compiled code
@@ -78,6 +89,10 @@ def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) 
         predictor.variant,
         predictor.device,
     )
+    if settings.node is not None:
+        logger.info(
+            "It receives DICOM pictures as %s on port %d.", settings.node.ae_title, settings.node.port
+        )
     if settings.password_file is not None and settings.certificate is None:
         logger.warning(
             "Without --certificate, X-rays and the password cross the network for anyone on it to read."

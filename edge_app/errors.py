@@ -25,6 +25,12 @@ EdgeError
 ├── PasswordRefused          a caller without the password, where one is asked for
 ├── TooManyGuesses           a caller who guesses at the password
 ├── Busy                     more work at once than this computer can take
+├── ArrivalRefused           a picture that came over DICOM and is not taken
+│   ├── DuplicateInstance        another picture came under its identifier before
+│   ├── OtherPatient             its study holds another patient's pictures
+│   ├── MislabelledInstance      it is not what its sender announced
+│   └── NoRoom                   too many pictures wait already
+├── PeerError                another DICOM node that does not answer, or refuses
 ├── DataError                training data that fits no known layout or cannot be split
 ├── WeightsError             pretrained weights that are missing or not the expected ones
 ├── RunError                 a run directory that is unfinished or does not fit
@@ -213,6 +219,51 @@ class Busy(TryLater):
     """More is asked at once than this computer can take."""
 
     code = "busy"
+
+
+class ArrivalRefused(EdgeError):
+    """A picture that came over DICOM is not taken."""
+
+    code = "arrival"
+
+
+class DuplicateInstance(ArrivalRefused):
+    """A picture has the identifier of another that came before."""
+
+    code = "duplicate_instance"
+
+
+class OtherPatient(ArrivalRefused):
+    """A picture names a study in which another patient's pictures stand."""
+
+    code = "other_patient"
+
+
+class MislabelledInstance(ArrivalRefused):
+    """A data set is not the one that its sender announced."""
+
+    code = "mislabelled_instance"
+
+
+class NoRoom(ArrivalRefused):
+    """The pictures that wait take all the memory that they may."""
+
+    code = "no_room"
+
+
+class PeerError(EdgeError):
+    """Another DICOM node does not answer, or refuses.
+
+    Args:
+        message: What the reader can do.
+        reason: A stable word for why; see `edge_app.dicom_node.peers.REASONS`.
+    """
+
+    code = "peer"
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DataError(EdgeError):

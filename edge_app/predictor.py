@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,25 +36,15 @@ _WHAT_IT_IS = {
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The answer for one picture.
+class Answer:
+    """What is said of a picture or of a study: `probability` of a fracture and `threshold`, in 0..1.
 
-    `probability` of a fracture and `threshold` are in 0..1. `heatmap` is float32 (h, w) in 0..1 over
-    the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
-    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
-    width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
-    the model was made for such a picture; None where the bundle has no input gate.
     `rule_out` is the probability below which an answer is not uncertain; None where it is not known.
     """
 
     probability: float
     threshold: float
-    heatmap: NDArray[np.float32]
-    picture: NDArray[np.uint8]
-    size_px: tuple[int, int]
-    header: DicomHeader | None = None
-    quality: Quality | None = None
-    rule_out: float | None = None
+    rule_out: float | None = field(default=None, kw_only=True)
 
     @property
     def prediction(self) -> str:
@@ -70,6 +60,24 @@ class Prediction:
     def confidence(self) -> float:
         """How probable the stated prediction is, 0..1."""
         return self.probability if self.prediction == FRACTURE else 1.0 - self.probability
+
+
+@dataclass(frozen=True)
+class Prediction(Answer):
+    """The answer for one picture, and what it was found in.
+
+    `heatmap` is float32 (h, w) in 0..1 over
+    the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
+    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
+    width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
+    the model was made for such a picture; None where the bundle has no input gate.
+    """
+
+    heatmap: NDArray[np.float32]
+    picture: NDArray[np.uint8]
+    size_px: tuple[int, int]
+    header: DicomHeader | None = None
+    quality: Quality | None = None
 
     @property
     def has_evidence(self) -> bool:
@@ -199,7 +207,7 @@ class Predictor:
             (height, width),
             header,
             quality,
-            rule_out.threshold if rule_out else None,
+            rule_out=rule_out.threshold if rule_out else None,
         )
 
     def _checked(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_app.errors import SettingsError
 from edge_app.imaging.images import MAX_PIXELS
+from edge_app.node_settings import NodeSettings, add_node_arguments, take_node_settings
 
 MIB = 1024 * 1024
 DEVICES = ("auto", "cpu", "cuda")
@@ -28,7 +29,8 @@ class Settings:
     A `host` beyond this computer needs a `password_file`, written by `python -m edge_app.password`. With a
     `certificate` and its `certificate_key`, both in PEM form, pages are served through TLS. Browsers may
     open the page under the names of `names` besides the host's and this computer's own. The log goes to the
-    terminal, and to a disk only with a `log_file`; nothing in it is about a patient.
+    terminal, and to a disk only with a `log_file`; nothing in it is about a patient. With a `node`,
+    pictures are received over DICOM as well.
     """
 
     host: str = LOOPBACK
@@ -46,6 +48,7 @@ class Settings:
     certificate_key: Path | None = None
     names: tuple[str, ...] = ()
     log_file: Path | None = None
+    node: NodeSettings | None = None
 
     def __post_init__(self) -> None:
         if self.host != LOOPBACK and self.password_file is None:
@@ -102,7 +105,9 @@ def parse_settings(arguments: Sequence[str] | None = None) -> Settings:
         help="write the log here as well, as JSON",
     )
     _add_beyond(parser)
+    add_node_arguments(parser)
     options = vars(parser.parse_args(arguments))
+    options["node"] = take_node_settings(options)
     if options["host"] == "localhost":
         options["host"] = LOOPBACK
     options["names"] = tuple(options["names"])

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from edge_app.imaging.picture import DicomHeader
-from edge_app.predictor import FRACTURE, NORMAL, Prediction
+from edge_app.predictor import Answer
 
 
-@dataclass(frozen=True)
-class Study:
-    """The views of one study, at least one, in the order in which they came."""
+def joint_answer(views: Sequence[Answer]) -> Answer:
+    """Join what is said of the views of a study.
 
-    views: tuple[Prediction, ...]
+    Args:
+        views: At least one.
 
-    @property
-    def probability(self) -> float:
-        """Probability of a fracture, 0..1."""
-        return mean_of_views([view.probability for view in self.views])
-
-    @property
-    def threshold(self) -> float:
-        """The operating point of the model, 0..1; it was chosen for single views."""
-        return self.views[0].threshold
-
-    @property
-    def prediction(self) -> str:
-        """`FRACTURE` when the probability reaches the threshold, else `NORMAL`."""
-        return FRACTURE if self.probability >= self.threshold else NORMAL
-
-    @property
-    def is_uncertain(self) -> bool:
-        """Whether the answer is `NORMAL`, but too near to a fracture to rule one out: have it read."""
-        rule_out = self.views[0].rule_out
-        return rule_out is not None and rule_out <= self.probability < self.threshold
-
-    @property
-    def confidence(self) -> float:
-        """How probable the stated prediction is, 0..1."""
-        return self.probability if self.prediction == FRACTURE else 1.0 - self.probability
+    Returns:
+        The study's answer, held against the threshold of its first view: it was chosen for single views.
+    """
+    probability = mean_of_views([view.probability for view in views])
+    return Answer(probability, views[0].threshold, rule_out=views[0].rule_out)
 
 
 def mean_of_views(probabilities: Sequence[float]) -> float:

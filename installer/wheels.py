@@ -33,6 +33,7 @@ _NOT_SHIPPED = (
     # Accelerators that have a twin in Python; the reports' few glyphs need no haste.
     *("fontTools/**/*.so", "fontTools/**/*.pyd", "share"),
     *("cv2/opencv_videoio_ffmpeg*.dll", "pytz/zoneinfo"),
+    *("pydicom/data/test_files", "pynetdicom/apps"),
 )
 # Of its eighty codecs and their libraries, what `edge_app.imaging.dicom` calls.
 _CODECS = re.compile(r"_(imcd|shared|jpeg2k|jpeg8|jpegls)|lib(openjp2|lcms2|jpeg-|charls)")

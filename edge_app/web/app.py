@@ -7,12 +7,14 @@ from typing import IO
 
 from flask import Flask, Request
 
+from edge_app.arrivals import Arrivals
 from edge_app.imaging.sandbox.wire import Isolation
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.lanes import Lanes
 from edge_app.web.language import speak_languages
 from edge_app.web.routes import api, error_handlers, openapi, page, report, status, studies
+from edge_app.web.routes import arrivals as arrived
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
 from edge_app.web.store import ResultStore
@@ -40,6 +42,8 @@ def create_app(
     predictor: PredictorLike,
     isolation: Isolation = status.IN_PROCESS,
     lanes: Lanes | None = None,
+    store: ResultStore | None = None,
+    arrivals: Arrivals | None = None,
 ) -> Flask:
     """Put the app together.
 
@@ -48,6 +52,8 @@ def create_app(
         predictor: What predicts for a picture.
         isolation: What keeps in the process that decodes pictures.
         lanes: Where pictures wait, to tell how long.
+        store: Where results are held; by default one of its own.
+        arrivals: What came over the network, where a DICOM node runs.
 
     Returns:
         The app.
@@ -56,7 +62,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES // 2
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
+    if store is None:
+        store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     protect(app, settings.hostnames)
     speak_languages(app)
     error_handlers.register(app)
@@ -66,4 +73,7 @@ def create_app(
     app.register_blueprint(openapi.blueprint())
     app.register_blueprint(report.blueprint(settings, predictor, store))
     app.register_blueprint(studies.blueprint(predictor, store))
+    app.context_processor(lambda: {"has_arrivals": arrivals is not None})
+    if arrivals is not None:
+        app.register_blueprint(arrived.blueprint(arrivals))
     return app

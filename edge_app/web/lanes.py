@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from waitress.task import ThreadedTaskDispatcher
 
 from edge_app.errors import Busy
+from edge_app.turns import FairQueue, Sender, Turn
 
 MAX_WAITING = 32
 QUICK_THREADS, WORK_THREADS = 2, 3
@@ -18,61 +18,6 @@ SHUTDOWN_S = 3.0
 _FIRST_GUESS_S = 0.5  # for one picture, until one has been timed
 _NEWEST_SHARE = 0.2  # of the newest time in the running mean
 _TOO_MANY = "Many pictures are waiting already. Send this one again when some are done."
-
-
-class Sender(NamedTuple):
-    """Whose turn it is: an address, a program there, and the batch it names, if any."""
-
-    address: str
-    program: str
-    batch: str
-
-
-class Turn(Protocol):
-    """A request that waits."""
-
-    sender: Sender
-    ticket: str
-
-    def service(self) -> None:
-        """Serve it."""
-
-    def cancel(self) -> None:
-        """Drop it."""
-
-
-class FairQueue:
-    """Hands out one turn of each sender after another; the first of a sender comes first.
-
-    It takes the place of the queue of a Waitress dispatcher, which guards it with its own lock.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: OrderedDict[Sender, deque[Turn]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
-
-    def append(self, turn: Turn) -> None:
-        """Let a turn wait."""
-        self._waiting.setdefault(turn.sender, deque()).append(turn)
-
-    def popleft(self) -> Turn:
-        """Take the next turn; its sender goes to the end."""
-        sender, turns = self._waiting.popitem(last=False)
-        turn = turns.popleft()
-        if turns:
-            self._waiting[sender] = turns
-        return turn
-
-    def position(self, ticket: str) -> int | None:
-        """Tell how many turns will be handed out before that of a ticket; None when it does not wait."""
-        copy = FairQueue()
-        copy._waiting = OrderedDict((sender, deque(turns)) for sender, turns in self._waiting.items())
-        for before in range(len(self)):
-            if copy.popleft().ticket == ticket:
-                return before
-        return None
 
 
 class Line(NamedTuple):
@@ -110,6 +55,10 @@ class Lanes:
             self._quick.add_task(channel)
         else:
             self._work.add_task(_PictureTurn(channel, self._time))
+
+    def add_turn(self, turn: Turn) -> None:
+        """Let something that came another way than through Waitress wait among the pictures."""
+        self._work.add_task(turn)
 
     def require_room(self) -> None:
         """Refuse a picture when too many wait.

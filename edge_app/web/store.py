@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
 from edge_app import heap
 from edge_app.alarm import Alarm
+from edge_app.clock import seconds
 from edge_app.errors import ResultExpired
 from edge_app.predictor import Prediction
-
-
-def _seconds() -> float:
-    """Return seconds that run on while the PC sleeps, where the system can tell."""
-    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot_clock is None else time.clock_gettime(boot_clock)
 
 
 class _Entry(NamedTuple):
@@ -38,7 +32,7 @@ class ResultStore:
         clock: Seconds from any start, never running back.
     """
 
-    def __init__(self, max_bytes: int, max_age_s: float, clock: Callable[[], float] = _seconds) -> None:
+    def __init__(self, max_bytes: int, max_age_s: float, clock: Callable[[], float] = seconds) -> None:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import SettingsError
+from edge_app.node_settings import NodeSettings, Peer
 from edge_app.settings import Settings, parse_choose_settings, parse_settings
 
 
@@ -32,9 +33,32 @@ def test_measuring_takes_what_is_about_the_model() -> None:
         parse_choose_settings(["--threads", "-1"])
 
 
+def test_dicom_node_is_off_unless_asked_for() -> None:
+    assert parse_settings([]).node is None
+    words = ["--dicom", "104", "--allow", "ROOM@10.0.0.5", "--allow", "PACS@pacs", "--answers", "sr,pdf"]
+    node = parse_settings([*words, "--answer-to", "PACS@pacs:4242", "--study-idle", "3"]).node
+    assert node == NodeSettings(
+        port=104,
+        ae_title="FRACTURE_EDGE",
+        allowed=(Peer("ROOM", "10.0.0.5"), Peer("PACS", "pacs")),
+        archive=Peer("PACS", "pacs", 4242),
+        answers=("sr", "pdf"),
+        study_idle_s=3.0,
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--dicom", "104"], "at least one --allow"),
+        (["--allow", "A@b"], "need --dicom"),
+        (["--dicom", "0", "--allow", "A@b"], "1 to 65535"),
+        (["--dicom", "104", "--allow", "A"], "expected AE@HOST"),
+        (["--dicom", "104", "--allow", "SEVENTEEN_LETTERS@b"], "1 to 16 letters"),
+        (["--dicom", "104", "--allow", "A@b", "--ae-title", "A\\B"], "without backslash"),
+        (["--dicom", "104", "--allow", "A@b", "--answer-to", "A@b"], "expected AE@HOST:PORT"),
+        (["--dicom", "104", "--allow", "A@b", "--answers", "sr,png"], "expected some of sc, sr"),
+        (["--dicom", "104", "--allow", "A@b", "--study-idle", "-1"], "0 to 3600"),
         (["--host", "0.0.0.0"], "would let other computers in"),
         (["--certificate", "/c.pem"], "belong together"),
         (["--port", "0"], "1 to 65535"),

@@ -7,7 +7,7 @@ import pytest
 
 from edge_app.imaging.picture import DicomHeader, Patient
 from edge_app.predictor import FRACTURE, NORMAL, Prediction
-from edge_app.study import Study, group_views, mean_of_views
+from edge_app.study import group_views, joint_answer, mean_of_views
 
 
 def view(probability: float) -> Prediction:
@@ -22,22 +22,22 @@ def header(patient: str, study: str) -> DicomHeader:
 
 def test_study_has_the_mean_of_its_views() -> None:
     assert mean_of_views([0.2, 0.7, 0.6]) == pytest.approx(0.5)
-    study = Study((view(0.1), view(0.8)))
+    study = joint_answer([view(0.1), view(0.8)])
     assert (study.probability, study.prediction) == (pytest.approx(0.45), FRACTURE)
     assert study.confidence == pytest.approx(0.45)
 
 
 def test_one_high_view_among_low_ones_need_not_be_a_fracture() -> None:
-    study = Study((view(0.1), view(0.1), view(0.8)))
+    study = joint_answer([view(0.1), view(0.1), view(0.8)])
     assert study.prediction == NORMAL
     assert study.confidence == pytest.approx(2 / 3)
 
 
 def test_study_between_the_two_points_is_uncertain() -> None:
     unsure, low = (replace(view(probability), rule_out=0.2) for probability in (0.5, 0.1))
-    assert Study((unsure, low)).is_uncertain
-    assert not Study((low, low)).is_uncertain
-    assert not Study((unsure, unsure)).is_uncertain
+    assert joint_answer([unsure, low]).is_uncertain
+    assert not joint_answer([low, low]).is_uncertain
+    assert not joint_answer([unsure, unsure]).is_uncertain
 
 
 def test_studies_are_told_apart_by_patient_and_study() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pydicom import config
@@ -72,14 +72,15 @@ def refusing_broken() -> Iterator[None]:
         raise InvalidImage(BROKEN) from error
 
 
-def open_dataset(data: bytes) -> tuple[Dataset, UID, str]:
+def open_dataset(data: bytes, keywords: Sequence[str] = KEYWORDS) -> tuple[Dataset, UID, str]:
     """Read what is used of a DICOM file.
 
     Args:
         data: The file's bytes.
+        keywords: Of the attributes to read.
 
     Returns:
-        The attributes named in `KEYWORDS`, the transfer syntax, and the SOP class that the file's first
+        The attributes named in `keywords`, the transfer syntax, and the SOP class that the file's first
         group tells (empty where it tells none).
 
     Raises:
@@ -100,7 +101,7 @@ def open_dataset(data: bytes) -> tuple[Dataset, UID, str]:
         )
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(_inflate(data[stream.tell() :]))
-    tags: list[BaseTag | int] = [Tag(keyword) for keyword in KEYWORDS]
+    tags: list[BaseTag | int] = [Tag(keyword) for keyword in keywords]
     dataset = read_dataset(stream, syntax.is_implicit_VR, syntax.is_little_endian, specific_tags=tags)
     return dataset, syntax, str(meta.get("MediaStorageSOPClassUID", ""))
 

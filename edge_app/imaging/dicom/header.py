@@ -39,11 +39,16 @@ def read_header(dataset: Dataset, windows: tuple[Window, ...]) -> DicomHeader:
         study_id=_text(dataset, "StudyID"),
         spacing_mm=_calibrated_spacing_mm(dataset),
         windows=windows,
-        patient=_patient(dataset),
+        patient=read_patient(dataset),
     )
 
 
-def _patient(dataset: Dataset) -> Patient:
+def read_patient(dataset: Dataset) -> Patient:
+    """Read who was X-rayed, as texts that can be shown.
+
+    Args:
+        dataset: The attributes.
+    """
     return Patient(
         identifier=_text(dataset, "PatientID"),
         name=_text(dataset, "PatientName"),

@@ -106,3 +106,10 @@ _DECODERS: dict[UID, Callable[[bytes, Encoding], NDArray[np.integer[Any]]]] = {
     **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), _decode_jpeg_ls),
     **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _decode_jpeg_2000),
 }
+
+# Every transfer syntax that is read.
+SYNTAXES = (
+    *(uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian),
+    *(uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian),
+    *_DECODERS,
+)

@@ -10,10 +10,10 @@ from flask_babel import format_percent
 from flask_babel import gettext as _
 
 from edge_app.model.choice import manifest_hash
-from edge_app.predictor import FRACTURE, Prediction, PredictorLike
+from edge_app.predictor import FRACTURE, Answer, Prediction, PredictorLike
 from edge_app.reports.content import View, Words
 from edge_app.settings import Settings
-from edge_app.study import Study
+from edge_app.study import joint_answer
 from edge_app.web.language import direction_of, language_of_request
 from edge_app.web.store import ResultStore
 
@@ -40,14 +40,14 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         # Loaded with the first report, so that the app starts fast.
         from edge_app.reports.document import to_pdf
 
-        study = Study(tuple(store.get(key) for key in keys.split(",")))
+        views = [store.get(key) for key in keys.split(",")]
         facts = [
-            *_patient(study.views[0]),
+            *_patient(views[0]),
             (_("Time"), datetime.now().astimezone().isoformat(" ", "minutes")),
             (_("Model"), f"{model} (SHA-256 {model_hash[:16]})"),
-            *_joint(study),
+            *_joint(views),
         ]
-        document = to_pdf([_view(view) for view in study.views], facts, _words())
+        document = to_pdf([_view(view) for view in views], facts, _words())
         return Response(document, mimetype="application/pdf")
 
     return routes
@@ -63,9 +63,10 @@ def _patient(view: Prediction) -> list[tuple[str, str]]:
     return [(_("Patient"), typed)] if typed else []
 
 
-def _joint(study: Study) -> list[tuple[str, str]]:
-    if len(study.views) == 1:
+def _joint(views: list[Prediction]) -> list[tuple[str, str]]:
+    if len(views) == 1:
         return []
+    study = joint_answer(views)
     rule = _("The study's probability is the mean of those of its views. Look at each view as well.")
     return [(_answer_in_words(study), f"{format_percent(study.probability)}. {rule}")]
 
@@ -113,7 +114,7 @@ def _doubts() -> dict[str, str]:
     }
 
 
-def _answer_in_words(answer: Prediction | Study) -> str:
+def _answer_in_words(answer: Answer) -> str:
     if answer.is_uncertain:
         return _("Uncertain")
     return _("Fracture Detected") if answer.prediction == FRACTURE else _("Normal")

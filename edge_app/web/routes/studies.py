@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from edge_app.errors import ImageError, MissingImage
 from edge_app.predictor import Prediction, PredictorLike
-from edge_app.study import Study, group_views
+from edge_app.study import group_views, joint_answer
 from edge_app.web.routes.api import NOTICE, describe
 from edge_app.web.routes.error_handlers import content_of
 from edge_app.web.routes.status import facts_of
@@ -64,12 +64,13 @@ def _outcome(predictor: PredictorLike, data: bytes) -> Prediction | dict[str, st
 def _studies(predictions: dict[int, Prediction]) -> list[dict[str, Any]]:
     files, views = list(predictions), list(predictions.values())
     return [
-        {"views": [files[index] for index in group], **_answer(Study(tuple(views[i] for i in group)))}
+        {"views": [files[index] for index in group], **_answer([views[i] for i in group])}
         for group in group_views([view.header for view in views])
     ]
 
 
-def _answer(study: Study) -> dict[str, Any]:
+def _answer(views: list[Prediction]) -> dict[str, Any]:
+    study = joint_answer(views)
     return {
         "prediction": study.prediction,
         "confidence": study.confidence,

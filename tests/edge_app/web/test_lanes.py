@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from edge_app.errors import Busy
-from edge_app.web.lanes import WORK_THREADS, FairQueue, Lanes, Sender
+from edge_app.turns import FairQueue, Sender
+from edge_app.web.lanes import WORK_THREADS, Lanes
 
 ONE, OTHER = Sender("10.0.0.1", "browser", ""), Sender("10.0.0.2", "browser", "")
 BATCH = Sender("10.0.0.1", "browser", "ward 3")

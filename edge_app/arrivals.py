@@ -1,0 +1,104 @@
+"""What a page shows of studies that came over a network, and whom it asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from edge_app.imaging.picture import Patient
+from edge_app.predictor import Answer
+
+
+class Source(NamedTuple):
+    """Who sent something: an AE title and a network address."""
+
+    ae_title: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a picture gave no answer: a stable code, a sentence, and the DICOM attribute at fault if any."""
+
+    code: str
+    message: str
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class ArrivedView:
+    """A picture that came: its answer with the key of its result, or its refusal, or neither yet."""
+
+    key: str = ""
+    answer: Answer | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nobody has looked at it yet."""
+        return self.answer is None and self.refusal is None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far the answers to a study are on their way to an archive.
+
+    `state` is `waiting`, `sent` or `given_up`; `reason` a stable word for why the last attempt failed, and
+    `message` the sentence.
+    """
+
+    peer: str
+    state: str
+    attempts: int
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class ArrivedStudy:
+    """A study: its views so far, their joint answer, and whether more may come.
+
+    `version` counts how often it became whole: above 1 a late picture changed its answer. `kinds` are those
+    of the DICOM objects that can be fetched.
+    """
+
+    id: str
+    source: Source
+    patient: Patient
+    came_at: datetime
+    views: tuple[ArrivedView, ...]
+    answer: Answer | None
+    is_whole: bool
+    version: int
+    kinds: tuple[str, ...] = ()
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Something that went wrong on the way: a stable code and a sentence that names no patient."""
+
+    code: str
+    source: Source
+    came_at: datetime
+    message: str
+
+
+class PeerState(NamedTuple):
+    """Whether another node answers: `reason` is empty where it does, and `message` what to do about it."""
+
+    peer: str
+    reason: str
+    message: str
+
+
+class Arrivals(Protocol):
+    """What the page needs of a DICOM node."""
+
+    def studies(self) -> Sequence[ArrivedStudy]:
+        """Return the studies that are held, the most suspicious first."""
+
+    def incidents(self) -> Sequence[Incident]:
+        """Return what went wrong of late, the newest first."""

@@ -1,0 +1,226 @@
+"""The node that others call: who is let in, and what a picture that comes is answered with."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from socketserver import TCPServer
+from typing import Any, cast
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, _config, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+from edge_app.arrivals import Source
+from edge_app.dicom_node.accepted import accepted_contexts
+from edge_app.errors import (
+    DuplicateInstance,
+    EdgeError,
+    ImageError,
+    ImageTooLarge,
+    InvalidImage,
+    MislabelledInstance,
+    NoRoom,
+    OtherPatient,
+    SettingsError,
+)
+from edge_app.node_settings import NodeSettings, Peer
+
+TIMEOUT_S = 60
+ACCEPTED = 0x0000
+# Source: DICOM PS3.4, table B.2-1, and PS3.7, annex C.
+STATUS_OF: dict[type, int] = {
+    DuplicateInstance: 0x0111,  # Duplicate SOP Instance
+    NoRoom: 0xA700,  # Refused: out of resources
+    ImageTooLarge: 0xA700,
+    MislabelledInstance: 0xA900,  # Data set does not match SOP class
+    ImageError: 0xA900,
+    InvalidImage: 0xC000,  # Cannot understand
+    OtherPatient: 0xC100,
+}
+# Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
+_UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
+_COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
+_LAST_OF_DATA_SET = 0b10  # in the first byte of a fragment; PS3.8, annex E.2
+
+Store = Callable[[str, str, bytes, Source], None]
+Note = Callable[[str, Source, str], None]
+
+
+def quieten() -> None:
+    """Keep the network library from writing what it receives to the log or a disk: it names patients."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.STORE_RECV_CHUNKED_DATASET = False
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+
+
+class Provider:
+    """Answers C-ECHO and C-STORE.
+
+    Args:
+        settings: Title, port, and who may call.
+        max_bytes: Of one picture.
+        store: Takes the SOP class and instance UIDs that a picture was announced with, its bytes and its
+            sender; raises one of `STATUS_OF` to refuse it.
+        note: Takes a code, a sender and a sentence about what went wrong.
+
+    Raises:
+        SettingsError: the port cannot be used, or the host of an allowed node is not known.
+    """
+
+    def __init__(self, settings: NodeSettings, max_bytes: int, store: Store, note: Note) -> None:
+        quieten()
+        self._settings = settings
+        self._max_bytes = max_bytes
+        self._store = store
+        self._note = note
+        self._allowed = {(peer.ae_title, address) for peer in settings.allowed for address in _lookup(peer)}
+        self._server = self._listen()
+        threading.Thread(target=self._server.serve_forever, name="dicom", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening, and end what is open."""
+        for association in self._server.active_associations:
+            association.abort()
+        self._server.shutdown()
+
+    def _listen(self) -> _Server:
+        node = AE(ae_title=self._settings.ae_title)
+        node.maximum_associations = _hang_up_at(
+            self._settings
+        )  # this module's own limit tells who was refused
+        node.acse_timeout = node.dimse_timeout = node.network_timeout = TIMEOUT_S
+        handlers = [
+            (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_PDU_RECV, self._measure),
+            (evt.EVT_CONN_CLOSE, self._part),
+            (evt.EVT_C_ECHO, lambda _event: ACCEPTED),
+            (evt.EVT_C_STORE, self._receive),
+        ]
+        try:
+            server: Any = node.make_server(
+                (_listening_address(self._allowed), self._settings.port),
+                contexts=accepted_contexts(),
+                evt_handlers=handlers,  # type: ignore[arg-type]
+                server_class=_Server,
+            )
+            return cast(_Server, server)
+        except OSError as error:
+            raise SettingsError(
+                f"--dicom {self._settings.port}: the port cannot be used: {error.strerror}. Choose another."
+            ) from error
+
+    def _admit(self, event: Any) -> None:
+        """Reject an association that is not for this node, or not from one that may call."""
+        association, source = event.assoc, _source(event)
+        called = association.requestor.primitive.called_ae_title
+        if called != self._settings.ae_title:
+            reason, code = _UNKNOWN_CALLED, "unknown_called"
+            message = f"It calls this node {called}, but this node's AE title is {self._settings.ae_title}."
+        elif source not in self._allowed:
+            reason, code = _UNKNOWN_CALLING, "unknown_sender"
+            message = (
+                f"It may not send: start Fracture Edge with --allow {source.ae_title}@{source.address}."
+            )
+        elif len(self._server.active_associations) > self._settings.max_associations:
+            reason, code = _LIMIT_EXCEEDED, "too_many_associations"
+            message = f"More than {self._settings.max_associations} connections are open at once."
+        else:
+            association.untrusted_bytes = 0
+            return
+        self._note(code, source, message)
+        association.acse.send_reject(*reason)
+        association.kill()
+
+    def _measure(self, event: Any) -> None:
+        """Cut an association off that sends more than a picture may have, while it still comes."""
+        fragments = getattr(event.pdu, "presentation_data_value_items", ())
+        for fragment in fragments:
+            content = fragment.presentation_data_value
+            is_last = content[0] & 0b11 == _LAST_OF_DATA_SET
+            sent_bytes = getattr(event.assoc, "untrusted_bytes", 0) + len(content)
+            event.assoc.untrusted_bytes = 0 if is_last else sent_bytes
+            if sent_bytes > self._max_bytes and not event.assoc.is_aborted:
+                event.assoc.untrusted_bytes = 0
+                self._note("oversized", _source(event), f"A picture has more than {self._max_bytes} bytes.")
+                event.assoc.abort()
+
+    def _part(self, event: Any) -> None:
+        """Tell of a sender that went away in the middle of a picture."""
+        if getattr(event.assoc, "untrusted_bytes", 0):
+            event.assoc.untrusted_bytes = 0
+            self._note("broken_off", _source(event), "The connection broke off in the middle of a picture.")
+
+    def _receive(self, event: Any) -> int | Dataset:
+        request, source = event.request, _source(event)
+        try:
+            data = event.encoded_dataset()
+            request.DataSet = None  # so that the picture is held once
+            self._store(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), data, source)
+        except EdgeError as error:
+            self._note(error.code, source, str(error))
+            return refusal_status(error)
+        return ACCEPTED
+
+
+def refusal_status(error: EdgeError) -> Dataset:
+    """Return the status that tells a sender why its picture is refused.
+
+    Args:
+        error: The reason.
+
+    Returns:
+        The status of its kind, or of the nearest kind above it, and the beginning of the sentence.
+    """
+    answer = Dataset()
+    answer.Status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 0x0110)
+    answer.ErrorComment = str(error)[:_COMMENT_LETTERS]
+    return answer
+
+
+class _Server(ThreadedAssociationServer):
+    """Takes connections, and hangs up at once on more than any number of senders would make."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def verify_request(self, _request: Any, _address: Any) -> bool:
+        return len(self.active_associations) < self.ae.maximum_associations
+
+    def shutdown(self) -> None:
+        TCPServer.shutdown(self)  # the library's own takes the server out of a list in which this is not
+        self.server_close()
+
+    def handle_error(self, _request: Any, _address: Any) -> None:
+        """Keep quiet: a traceback would show what was received."""
+
+
+def _hang_up_at(settings: NodeSettings) -> int:
+    """Return at how many connections no further one is even asked who it is."""
+    return 2 * settings.max_associations + 1
+
+
+def _source(event: Any) -> Source:
+    requestor = event.assoc.requestor
+    title = requestor.ae_title or getattr(requestor.primitive, "calling_ae_title", "")
+    return Source(str(title).strip(), plain_address(requestor.address))
+
+
+def plain_address(address: str) -> str:
+    """Return an IPv4 address that is written as an IPv6 one in its own form."""
+    return address.removeprefix("::ffff:")
+
+
+def _lookup(peer: Peer) -> Sequence[str]:
+    with suppress(OSError):
+        return sorted({plain_address(str(found[4][0])) for found in socket.getaddrinfo(peer.host, None)})
+    raise SettingsError(f"--allow {peer}: no computer is known as {peer.host}. Give its address instead.")
+
+
+def _listening_address(allowed: set[tuple[str, str]]) -> str:
+    """Return this computer's own address where only programs on it may send."""
+    is_near = all(address.startswith("127.") or address == "::1" for _, address in allowed)
+    return "127.0.0.1" if is_near else "0.0.0.0"  # noqa: S104

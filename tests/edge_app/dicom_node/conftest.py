@@ -1,0 +1,87 @@
+"""A node of the toy model, and senders: dcmtk's programs."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_app.arrivals import ArrivedStudy
+from edge_app.dicom_node.node import Node
+from edge_app.node_settings import NodeSettings, Peer
+from edge_app.predictor import Predictor
+from edge_app.settings import Settings
+from edge_app.web.lanes import Lanes
+from edge_app.web.store import ResultStore
+from tests.conftest import require
+from tests.dicom_files import xray_file
+from tests.edge_app.web.test_server import free_port
+
+WHITE, BLACK = (np.full((64, 64), level, np.uint8) for level in (255, 0))
+SENDER = Peer("STORESCU", "127.0.0.1")
+STUDY = "1.2.826.0.1.3680043.8.498.2"
+
+
+def xray(number: int, pixels: np.ndarray = WHITE, **attributes: Any) -> bytes:
+    """Return the file of an X-ray with its own identifier."""
+    return xray_file(pixels, SOPInstanceUID=f"1.2.826.0.1.3680043.8.498.1.{number}", **attributes)
+
+
+def wait_for(condition: Callable[[], Any], limit_s: float = 60.0) -> Any:
+    """Return what the condition gives once that is true."""
+    end_s = time.monotonic() + limit_s
+    while not (result := condition()):
+        assert time.monotonic() < end_s, "it did not come about in time"
+        time.sleep(0.02)
+    return result
+
+
+@contextmanager
+def running_node(predictor: Predictor, settings: Settings | None = None, **node: Any) -> Iterator[Node]:
+    """Run a node on a free port; `node` replaces its settings."""
+    lanes, store = Lanes(), ResultStore(64 * 1024 * 1024, 900)
+    lanes.start()
+    values = {"port": free_port(), "allowed": (SENDER,), "study_idle_s": 0.3, **node}
+    running = Node(settings or Settings(), NodeSettings(**values), predictor, store, lanes.add_turn)
+    try:
+        yield running
+    finally:
+        running.close()
+        lanes.shutdown()
+
+
+@pytest.fixture
+def node(toy_predictor: Predictor) -> Iterator[Node]:
+    with running_node(toy_predictor) as running:
+        yield running
+
+
+def send(
+    node: Node, tmp_path: Path, *files: bytes, title: str = "STORESCU", called: str = "FRACTURE_EDGE"
+) -> subprocess.CompletedProcess[str]:
+    """Send files in one association, as dcmtk does."""
+    folder = tmp_path / "sent"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.dcm" for number in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R"]
+    place = ["127.0.0.1", str(node.settings.port)]
+    return subprocess.run([*command, *place, *map(str, paths)], capture_output=True, text=True)
+
+
+def whole_study(node: Node, views: int = 1) -> ArrivedStudy:
+    """Return the only study, once it is whole with so many views."""
+
+    def find() -> ArrivedStudy | None:
+        studies = node.studies()
+        is_there = len(studies) == 1 and studies[0].is_whole and len(studies[0].views) == views
+        return studies[0] if is_there else None
+
+    return wait_for(find, 60)
