@@ -45,7 +45,7 @@ class ArrivedView:
 class Delivery:
     """How far the answers to a study are on their way to an archive.
 
-    `state` is `waiting`, `sent` or `given_up`; `reason` a stable word for why the last attempt failed, and
+    `state` is `waiting` or `sent`; `reason` a stable word for why the last attempt failed, and
     `message` the sentence.
     """
 
@@ -60,8 +60,8 @@ class Delivery:
 class ArrivedStudy:
     """A study: its views so far, their joint answer, and whether more may come.
 
-    `version` counts how often it became whole: above 1 a late picture changed its answer. `kinds` are those
-    of the DICOM objects that can be fetched.
+    `version` counts how often it became whole: above 1 a late picture changed its answer. `delivery` tells
+    how far its answers are, where an archive gets them.
     """
 
     id: str
@@ -72,7 +72,6 @@ class ArrivedStudy:
     answer: Answer | None
     is_whole: bool
     version: int
-    kinds: tuple[str, ...] = ()
     delivery: Delivery | None = None
 
 
@@ -86,19 +85,38 @@ class Incident:
     message: str
 
 
-class PeerState(NamedTuple):
-    """Whether another node answers: `reason` is empty where it does, and `message` what to do about it."""
+class ArchiveState(NamedTuple):
+    """Whether the archive answers, and whether it called.
+
+    `reason` is empty where it answers, else a stable word for why not, with the sentence in `message`.
+    `called_at` is when it last called this node; None since the start.
+    """
 
     peer: str
     reason: str
     message: str
+    called_at: datetime | None
 
 
 class Arrivals(Protocol):
     """What the page needs of a DICOM node."""
+
+    @property
+    def has_archive(self) -> bool:
+        """Whether an archive gets the answers."""
 
     def studies(self) -> Sequence[ArrivedStudy]:
         """Return the studies that are held, the most suspicious first."""
 
     def incidents(self) -> Sequence[Incident]:
         """Return what went wrong of late, the newest first."""
+
+    def answer_files(self, study_id: str) -> Sequence[tuple[str, bytes]]:
+        """Return the answers to a study as DICOM files with their names.
+
+        Raises:
+            ResultExpired: the study is held no longer, or none of its pictures was judged.
+        """
+
+    def archive_state(self) -> ArchiveState | None:
+        """Ask the archive whether it answers; None where none is named."""

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from socketserver import TCPServer
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ from edge_app.node_settings import NodeSettings, Peer
 TIMEOUT_S = 60
 ACCEPTED = 0x0000
 # Source: DICOM PS3.4, table B.2-1, and PS3.7, annex C.
-STATUS_OF: dict[type, int] = {
+STATUS_OF: dict[type[Any], int] = {
     DuplicateInstance: 0x0111,  # Duplicate SOP Instance
     NoRoom: 0xA700,  # Refused: out of resources
     ImageTooLarge: 0xA700,
@@ -77,9 +78,14 @@ class Provider:
         self._max_bytes = max_bytes
         self._store = store
         self._note = note
+        self._called_at: dict[str, datetime] = {}
         self._allowed = {(peer.ae_title, address) for peer in settings.allowed for address in _lookup(peer)}
         self._server = self._listen()
         threading.Thread(target=self._server.serve_forever, name="dicom", daemon=True).start()
+
+    def called_at(self, ae_title: str) -> datetime | None:
+        """Tell when a node last called that may; None where it has not."""
+        return self._called_at.get(ae_title)
 
     def close(self) -> None:
         """Stop listening, and end what is open."""
@@ -130,6 +136,7 @@ class Provider:
             message = f"More than {self._settings.max_associations} connections are open at once."
         else:
             association.untrusted_bytes = 0
+            self._called_at[source.ae_title] = datetime.now().astimezone()
             return
         self._note(code, source, message)
         association.acse.send_reject(*reason)

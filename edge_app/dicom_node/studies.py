@@ -9,6 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_app.alarm import Alarm
 from edge_app.arrivals import ArrivedStudy, ArrivedView, Incident, Source
@@ -20,13 +24,26 @@ from edge_app.study import joint_answer
 MAX_INCIDENTS = 100
 
 
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+class Place(NamedTuple):
+    """Where a fracture is suspected: the outline if any, in a picture of this size and spacing."""
+
+    outline: NDArray[np.float32] | None = None
+    size_px: tuple[int, int] = (0, 0)
+    spacing_mm: tuple[float, float] | None = None
+
+
 @dataclass
 class HeldView:
-    """A picture that came: what it says of itself, the hash of its bytes, and what was said of it."""
+    """A picture that came: its header, the hash of its bytes, what was said of it, and where."""
 
     envelope: Envelope
     digest: bytes
     view: ArrivedView = field(default_factory=ArrivedView)
+    place: Place = field(default_factory=Place)
 
 
 @dataclass
@@ -40,6 +57,7 @@ class HeldStudy:
     views: dict[str, HeldView] = field(default_factory=dict)
     is_whole: bool = False
     version: int = 0
+    whole_at: datetime = field(default_factory=_now)
 
     @property
     def first(self) -> Envelope:
@@ -128,18 +146,19 @@ class Studies:
             self._set_alarm()
             return study.id
 
-    def judge(self, study_id: str, sop_uid: str, view: ArrivedView) -> None:
+    def judge(self, study_id: str, sop_uid: str, view: ArrivedView, place: Place) -> None:
         """Hold what was said of a picture; one that was forgotten meanwhile is no error.
 
         Args:
             study_id: The id of its study.
             sop_uid: Its identifier.
             view: What was said.
+            place: Where.
         """
         with self._lock:
             study = self._by_id(study_id)
             if study is not None:
-                study.views[sop_uid].view = view
+                study.views[sop_uid].view, study.views[sop_uid].place = view, place
                 self._set_alarm()
 
     def note(self, code: str, source: Source, message: str) -> None:
@@ -150,7 +169,7 @@ class Studies:
             source: With whom.
             message: A sentence that names no patient.
         """
-        incident = Incident(code, source, datetime.now().astimezone(), message)
+        incident = Incident(code, source, _now(), message)
         with self._lock:
             self._incidents.appendleft((self._clock(), incident))
             self._set_alarm()
@@ -173,7 +192,7 @@ class Studies:
             return [incident for _, incident in self._incidents]
 
     def _new_study(self, source: Source) -> HeldStudy:
-        return HeldStudy(secrets.token_urlsafe(16), source, datetime.now().astimezone(), self._clock())
+        return HeldStudy(secrets.token_urlsafe(16), source, _now(), self._clock())
 
     def _known(self, sop_uid: str) -> HeldView | None:
         views = (study.views.get(sop_uid) for study in self._studies.values())
@@ -189,7 +208,7 @@ class Studies:
             self._forget(now_s)
             whole = [study for study in self._studies.values() if self._moment_whole_s(study) <= now_s]
             for study in whole:
-                study.is_whole = True
+                study.is_whole, study.whole_at = True, _now()
                 study.version += 1
             copies = [study.copy() for study in whole]
             self._set_alarm()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -19,12 +20,20 @@ IDENTITY = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
     *("AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName"),
 )
+# What says how its pixels are to be shown: C.11.1, C.11.2.
+GREY_LEVELS = (
+    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction", "VOILUTSequence"),
+)
 _READ = tuple({*KEYWORDS, *IDENTITY} - {"PixelData"})
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """Which picture this is, and whose: `identity` holds the attributes of `IDENTITY` as they came."""
+    """Which picture this is, and whose.
+
+    `identity` and `grey_levels` hold the attributes of `IDENTITY` and of `GREY_LEVELS` as they came.
+    """
 
     sop_class_uid: str
     sop_uid: str
@@ -32,6 +41,7 @@ class Envelope:
     study_uid: str
     patient: Patient
     identity: Dataset
+    grey_levels: Dataset
 
 
 def read_envelope(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int = MIN_SIDE_PX) -> Envelope:
@@ -58,13 +68,14 @@ def read_envelope(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int = 
             series_uid=required_uid(dataset, "SeriesInstanceUID"),
             study_uid=required_uid(dataset, "StudyInstanceUID"),
             patient=read_patient(dataset),
-            identity=_identity(dataset),
+            identity=_part(dataset, IDENTITY),
+            grey_levels=_part(dataset, GREY_LEVELS),
         )
 
 
-def _identity(dataset: Dataset) -> Dataset:
-    identity = Dataset()
-    for keyword in IDENTITY:
+def _part(dataset: Dataset, keywords: Sequence[str]) -> Dataset:
+    part = Dataset()
+    for keyword in keywords:
         if value_of(dataset, keyword) is not None:
-            identity[keyword] = dataset[keyword]
-    return identity
+            part[keyword] = dataset[keyword]
+    return part

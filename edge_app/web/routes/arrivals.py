@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+import io
+import zipfile
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -26,10 +30,39 @@ def blueprint(arrivals: Arrivals) -> Blueprint:
             "arrivals.html",
             studies=arrivals.studies(),
             incidents=arrivals.incidents(),
+            has_archive=arrivals.has_archive,
+            archive=arrivals.archive_state() if request.args.get("test") else None,
             troubles=_troubles(),
+            reasons=_reasons(),
         )
 
+    @routes.get("/arrivals/<study_id>/answers.zip")
+    def answers(study_id: str) -> ResponseReturnValue:
+        return Response(_zipped(arrivals.answer_files(study_id)), mimetype="application/zip")
+
     return routes
+
+
+def _zipped(files: Sequence[tuple[str, bytes]]) -> bytes:
+    """Pack files in memory; the same files give the same bytes."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in files:
+            packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return archive.getvalue()
+
+
+def _reasons() -> dict[str, str]:
+    """Say in the request's language why an archive does not take what it is sent, by the reason."""
+    return {
+        "unreachable": _("The archive does not answer. Check its address, its port and the network."),
+        "unknown_calling": _("The archive does not know this computer's AE title. Add it there."),
+        "unknown_called": _("The archive has another AE title than the one given here. Correct it here."),
+        "rejected": _("The archive turned the connection away. It must try again."),
+        "aborted": _("The archive broke the connection off. Its log says why."),
+        "kind_refused": _("The archive does not take this kind of answer. Switch that on there."),
+        "status": _("The archive did not store the answer. Its log says why."),
+    }
 
 
 def _troubles() -> dict[str, str]:

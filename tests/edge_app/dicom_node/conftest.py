@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -62,18 +63,33 @@ def node(toy_predictor: Predictor) -> Iterator[Node]:
         yield running
 
 
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Collect what a test left, so that what that warns of counts for this test and no later one."""
+    yield
+    gc.collect()
+
+
 def send(
     node: Node, tmp_path: Path, *files: bytes, title: str = "STORESCU", called: str = "FRACTURE_EDGE"
 ) -> subprocess.CompletedProcess[str]:
-    """Send files in one association, as dcmtk does."""
+    """Send files to a node in one association, as dcmtk does."""
+    return send_to(node.settings.port, tmp_path, *files, title=title, called=called)
+
+
+def send_to(
+    port: int, tmp_path: Path, *files: bytes, title: str = "STORESCU", called: str = "FRACTURE_EDGE"
+) -> subprocess.CompletedProcess[str]:
+    """Send files to a port in one association, as dcmtk does."""
     folder = tmp_path / "sent"
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{number}.dcm" for number in range(len(files))]
     for path, data in zip(paths, files, strict=True):
         path.write_bytes(data)
     command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R"]
-    place = ["127.0.0.1", str(node.settings.port)]
-    return subprocess.run([*command, *place, *map(str, paths)], capture_output=True, text=True)
+    return subprocess.run(
+        [*command, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
+    )
 
 
 def whole_study(node: Node, views: int = 1) -> ArrivedStudy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import subprocess
 from io import BytesIO
@@ -162,7 +161,8 @@ def test_sender_that_goes_away_within_a_picture_is_told(node: Node) -> None:
     wait_for(lambda: [each.code for each in node.incidents()] == ["broken_off"])
 
 
-# The library leaves the socket of a calling association that was rejected to the garbage collector.
+# The library leaves the socket of a call that was rejected to the garbage collector.
+@pytest.mark.usefixtures("collected")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_flood_of_associations_is_rejected_and_ends(toy_predictor: Predictor, tmp_path: Path) -> None:
     sender = AE("STORESCU")
@@ -175,8 +175,6 @@ def test_flood_of_associations_is_rejected_and_ends(toy_predictor: Predictor, tm
         for association in associations[:2]:
             association.release()
         wait_for(lambda: send(node, tmp_path, xray(1)).returncode == 0)
-    del associations, association
-    gc.collect()
 
 
 def test_other_kinds_of_objects_are_not_negotiated(node: Node) -> None:

@@ -24,6 +24,8 @@ LOCAL = {"Host": "localhost"}
 class Drawn:
     """Arrivals that stand still."""
 
+    has_archive = False
+
     def __init__(self, *studies: ArrivedStudy, incidents: tuple[Incident, ...] = ()) -> None:
         self._studies = studies
         self._incidents = incidents

@@ -1,0 +1,1 @@
+"""Answers as DICOM objects: each module makes one kind."""

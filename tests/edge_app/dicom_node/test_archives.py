@@ -1,0 +1,226 @@
+"""A whole chain with real archives: Orthanc, and dcmtk's storescp."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import pytest
+import requests
+from pydicom import dcmread
+
+from edge_app.arrivals import ArrivedStudy
+from edge_app.dicom_node.__main__ import main
+from edge_app.dicom_node.node import Node
+from edge_app.dicom_node.peers import echo
+from edge_app.errors import PeerError
+from edge_app.node_settings import Peer
+from edge_app.predictor import Predictor
+from edge_app.settings import Settings
+from edge_app.web.app import create_app
+from export.proof.drawn import draw_xray
+from tests.conftest import require
+from tests.edge_app.dicom_node.conftest import running_node, send, wait_for, whole_study, xray
+from tests.edge_app.web.test_server import free_port
+
+# The library leaves the sockets of calls that failed to the garbage collector; a test collects them itself.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("collected"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+ANSWER_KINDS = ["DOC", "OT", "PR", "SR"]
+
+
+class Orthanc:
+    """A running Orthanc: its address and its DICOM port."""
+
+    def __init__(self, http_port: int, dicom_port: int) -> None:
+        self.peer = Peer("ORTHANC", "127.0.0.1", dicom_port)
+        self._address = f"http://127.0.0.1:{http_port}"
+
+    def get(self, path: str) -> Any:
+        return requests.get(self._address + path, timeout=30).json()
+
+    def file(self, instance: str) -> bytes:
+        return requests.get(f"{self._address}/instances/{instance}/file", timeout=30).content
+
+    def post(self, path: str, data: bytes) -> Any:
+        answer = requests.post(self._address + path, data=data, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def series_of(self, study: str) -> dict[str, list[str]]:
+        """Return the instances of a study by modality."""
+        series = self.get(f"/studies/{study}/series")
+        found: dict[str, list[str]] = {}
+        for each in series:
+            found.setdefault(each["MainDicomTags"]["Modality"], []).extend(each["Instances"])
+        return found
+
+
+@contextmanager
+def running_orthanc(folder: Path, node_port: int, title: str = "FRACTURE_EDGE") -> Iterator[Orthanc]:
+    http_port, dicom_port = free_port(), free_port()
+    settings = {
+        "HttpPort": http_port,
+        "DicomPort": dicom_port,
+        "DicomAet": "ORTHANC",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowEcho": False,
+        "DicomAlwaysAllowStore": False,
+        "DicomModalities": {"fracture": [title, "127.0.0.1", node_port]},
+    }
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(settings))
+    with (folder / "log").open("wb") as log:
+        command = [require("Orthanc", "orthanc"), str(path)]
+        with subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+            try:
+                orthanc = Orthanc(http_port, dicom_port)
+                wait_for(lambda: _answers(orthanc))
+                yield orthanc
+            finally:
+                process.terminate()
+
+
+def _answers(orthanc: Orthanc) -> bool:
+    with suppress(requests.ConnectionError):
+        return bool(orthanc.get("/system"))
+    return False
+
+
+def three_views() -> list[bytes]:
+    """Return drawn X-rays of one study."""
+    return [
+        xray(n, draw_xray(n, fractured=n < 3), PatientName="Drawn^Xray", PatientBirthDate="19700101")
+        for n in (1, 2, 3)
+    ]
+
+
+def test_study_goes_from_orthanc_to_the_node_and_its_answers_back(
+    default_predictor: Predictor, tmp_path: Path
+) -> None:
+    node_port = free_port()
+    with running_orthanc(tmp_path, node_port) as orthanc:
+        allowed = (Peer("ORTHANC", "127.0.0.1"),)
+        with running_node(
+            default_predictor, port=node_port, allowed=allowed, archive=orthanc.peer, study_idle_s=2
+        ) as node:
+            uploaded = [orthanc.post("/instances", data) for data in three_views()]
+            study = uploaded[0]["ParentStudy"]
+            orthanc.post("/modalities/fracture/echo", b"{}")
+            orthanc.post("/modalities/fracture/store", study.encode())
+            arrived = whole_study(node, 3)
+            wait_for(lambda: node.studies()[0].delivery.state == "sent")
+            series = orthanc.series_of(study)
+            assert len(series.pop("DX")) == 3
+            assert len(series.pop("OT")) == 3
+            # On a slow computer the pause between two pictures lets a study count as whole before its last.
+            counts = [_views_told(orthanc.file(each), arrived) for each in series.pop("SR")]
+            assert max(counts) == 3
+            for each in series.pop("DOC"):
+                assert dcmread(io.BytesIO(orthanc.file(each))).EncapsulatedDocument[:5] == b"%PDF-"
+            assert list(series) in ([], ["PR"])
+            assert node.archive_state().reason == ""
+            assert node.archive_state().called_at is not None
+
+
+def _views_told(data: bytes, arrived: ArrivedStudy) -> int:
+    """Return of how many views a structured report tells; each with a probability that was answered."""
+    report = highdicom.sr.srread(io.BytesIO(data))
+    groups = [
+        *report.content.get_planar_roi_measurement_groups(),
+        *report.content.get_image_measurement_groups(),
+    ]
+    told = [
+        item.value
+        for group in groups
+        for item in group.get_measurements()
+        if item.name.meaning == "Probability of fracture"
+    ]
+    answered = [view.answer.probability for view in arrived.views]
+    assert all(any(abs(each - known) < 1e-6 for known in answered) for each in told)
+    return len(told)
+
+
+def test_answers_go_to_storescp(toy_predictor: Predictor, tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "archive"
+    folder.mkdir()
+    command = [require("storescp", "dcmtk"), "-aet", "PACS", "-od", str(folder), "+xa", str(port)]
+    with subprocess.Popen(command) as archive:
+        try:
+            peer = Peer("PACS", "127.0.0.1", port)
+            with running_node(toy_predictor, archive=peer) as node:
+                send(node, tmp_path, xray(1, draw_xray(1, fractured=True)))
+                wait_for(lambda: whole_study(node).delivery.state == "sent")
+                stored = [dcmread(path) for path in folder.iterdir()]
+        finally:
+            archive.terminate()
+    assert set(ANSWER_KINDS) >= {each.Modality for each in stored} >= {"DOC", "OT", "SR"}
+    assert {each.StudyInstanceUID for each in stored} == {"1.2.826.0.1.3680043.8.498.2"}
+    assert {each.PatientID for each in stored} == {"drawn"}
+
+
+def test_archive_that_is_away_gets_the_answers_when_it_is_back(
+    toy_predictor: Predictor, tmp_path: Path
+) -> None:
+    port, folder = free_port(), tmp_path / "archive"
+    folder.mkdir()
+    with running_node(toy_predictor, archive=Peer("PACS", "127.0.0.1", port), answers=("sr",)) as node:
+        send(node, tmp_path, xray(1))
+        wait_for(lambda: whole_study(node).delivery.attempts >= 1)
+        delivery = whole_study(node).delivery
+        assert (delivery.state, delivery.reason) == ("waiting", "unreachable")
+        assert list(folder.iterdir()) == []
+        command = [require("storescp", "dcmtk"), "-aet", "PACS", "-od", str(folder), str(port)]
+        with subprocess.Popen(command) as archive:
+            try:
+                wait_for(lambda: whole_study(node).delivery.state == "sent", 90)
+            finally:
+                archive.terminate()
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_answers_are_downloaded_from_the_page(toy_predictor: Predictor, tmp_path: Path) -> None:
+    with running_node(toy_predictor) as node:
+        send(node, tmp_path, xray(1, draw_xray(1, fractured=True)))
+        study = whole_study(node)
+        client = create_app(Settings(), toy_predictor, arrivals=node).test_client()
+        answer = client.get(f"/arrivals/{study.id}/answers.zip", headers={"Host": "localhost"})
+        with zipfile.ZipFile(io.BytesIO(answer.data)) as packed:
+            kinds = {dcmread(io.BytesIO(packed.read(name))).Modality for name in packed.namelist()}
+        assert kinds >= {"OT", "SR", "DOC"}
+        gone = client.get("/arrivals/nothing/answers.zip", headers={"Host": "localhost"})
+        assert gone.status_code == 404
+
+
+def test_echo_command_says_in_a_sentence_what_is_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with running_orthanc(tmp_path, free_port(), title="KNOWN") as orthanc:
+        place = f"127.0.0.1:{orthanc.peer.port}"
+        assert main(["echo", f"ORTHANC@{place}", "--ae-title", "KNOWN"]) == 0
+        assert main(["echo", f"ORTHANC@{place}", "--ae-title", "STRANGER"]) == 1
+        assert "does not know the AE title STRANGER: add it there" in caplog.text
+    assert main(["echo", f"ORTHANC@127.0.0.1:{free_port()}"]) == 1
+    assert "Nothing answers at 127.0.0.1" in caplog.text
+    assert main(["echo", "ORTHANC"]) == 2
+
+
+def test_wrong_called_title_is_told(node: Node) -> None:
+    echo("STORESCU", Peer("FRACTURE_EDGE", "127.0.0.1", node.settings.port))
+    with pytest.raises(PeerError, match="is not called OTHER") as failure:
+        echo("STORESCU", Peer("OTHER", "127.0.0.1", node.settings.port))
+    assert failure.value.reason == "unknown_called"
