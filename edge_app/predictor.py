@@ -190,11 +190,11 @@ class Predictor:
         size_px = self._manifest.input.size_px
         with self._decoding:
             decoded = self._decode(data)
-            header, (height, width) = decoded.header, decoded.pixels.shape
+            header, is_coloured, (height, width) = decoded.header, decoded.is_coloured, decoded.pixels.shape
             tensor, picture = preprocess(decoded.pixels, size_px), shrink(decoded.pixels, PICTURE_PX)
             del decoded  # a large one must not wait for its turn to be explained
         explanation = self.explain(tensor)
-        quality = self._checked(explanation, tensor, height, width)
+        quality = self._checked(explanation, tensor, (height, width), is_coloured)
         # Scaled again after the cut: the warmest place may lie in the padding around the picture.
         heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
         threshold = self._manifest.operating_point.threshold
@@ -211,14 +211,18 @@ class Predictor:
         )
 
     def _checked(
-        self, explanation: Explanation, tensor: NDArray[np.float32], height: int, width: int
+        self,
+        explanation: Explanation,
+        tensor: NDArray[np.float32],
+        size_px: tuple[int, int],
+        is_coloured: bool,
     ) -> Quality | None:
         """Ask the input gate about what the model saw of a picture."""
         if self._gate is None:
             return None
-        top, left, rows, columns = place(height, width, self._manifest.input.size_px)
+        top, left, rows, columns = place(*size_px, self._manifest.input.size_px)
         seen = tensor[0, top : top + rows, left : left + columns, 0]
-        quality = self._gate.judge(explanation.averages, seen)
+        quality = self._gate.judge(explanation.averages, seen, is_coloured)
         if not quality.is_xray:
             what = next(words for code, words in _WHAT_IT_IS.items() if code in quality.reasons)
             raise NotAnXray(

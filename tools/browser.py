@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Page, sync_playwright
 
+PATIENCE_MS = 120_000  # a machine that does other work as well is slow
+
 # No sandbox: as root Chromium refuses to start with one. The rest keeps it from calling home.
 _ARGUMENTS = (
     "--no-sandbox",
@@ -41,6 +43,7 @@ def open_page(url: str, width: int = 1024, height: int = 768) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(_ARGUMENTS))
         try:
             page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(PATIENCE_MS)
             page.goto(url)
             yield page
         finally:

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import psutil
@@ -233,13 +232,15 @@ def _dicom_seeds(grey: NDArray[np.uint8], jpeg: bytes) -> dict[str, bytes]:
         from pydicom import uid
         from pydicom.encaps import encapsulate
         from pydicom.pixels.encoders.base import get_encoder
+
+        from tools.drawn_dicom import drawn_dicom
     except ImportError:
         return {}
     plain = {
-        "dicom": _dicom(uid.ExplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom implicit": _dicom(uid.ImplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom deflated": _dicom(uid.DeflatedExplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom jpeg": _dicom(uid.JPEGBaseline8Bit, encapsulate([jpeg]), grey.shape),
+        "dicom": drawn_dicom(uid.ExplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom implicit": drawn_dicom(uid.ImplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom deflated": drawn_dicom(uid.DeflatedExplicitVRLittleEndian, grey.tobytes(), grey.shape),
+        "dicom jpeg": drawn_dicom(uid.JPEGBaseline8Bit, encapsulate([jpeg]), grey.shape),
     }
     frame = get_encoder(uid.RLELossless).encode(
         grey.tobytes(),
@@ -252,36 +253,7 @@ def _dicom_seeds(grey: NDArray[np.uint8], jpeg: bytes) -> dict[str, bytes]:
         pixel_representation=0,
         number_of_frames=1,
     )
-    return plain | {"dicom rle": _dicom(uid.RLELossless, encapsulate([frame]), grey.shape)}
-
-
-def _dicom(syntax: Any, pixels: bytes, shape: tuple[int, ...]) -> bytes:
-    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-    from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
-
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["fuzz"])
-    meta.TransferSyntaxUID = syntax
-    file = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-    file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    file.StudyInstanceUID = file.SeriesInstanceUID = meta.MediaStorageSOPInstanceUID
-    file.Modality, file.PatientName, file.PatientID = "DX", "Drawn^Patient", "7"
-    file.PhotometricInterpretation, file.SamplesPerPixel, file.PixelRepresentation = "MONOCHROME2", 1, 0
-    file.Rows, file.Columns = shape
-    file.BitsAllocated = file.BitsStored = 8
-    file.HighBit = 7
-    region = Dataset()
-    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "T-12000", "SRT", "Bone"
-    file.AnatomicRegionSequence = [region]
-    file.add_new("PixelData", "OB", pixels)
-    file["PixelData"].is_undefined_length = syntax not in _NATIVE
-    stream = io.BytesIO()
-    file.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
+    return plain | {"dicom rle": drawn_dicom(uid.RLELossless, encapsulate([frame]), grey.shape)}
 
 
 def _processor_s(process_id: int) -> float:

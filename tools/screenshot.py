@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Page
+from pydicom.uid import ExplicitVRLittleEndian
 
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
@@ -17,6 +18,7 @@ from edge_app.web.app import create_app
 from edge_app.web.server import make_server
 from export.proof.drawn import draw_xray
 from tools.browser import find_chromium, open_page
+from tools.drawn_dicom import drawn_dicom
 
 PORT = 5079
 SMALL_MONITOR = (1024, 600)
@@ -75,6 +77,22 @@ def show_study(page: Page) -> None:
     page.wait_for_selector("#viewer:not([hidden])")
 
 
+def show_dicom(page: Page) -> None:
+    """Bring in a DICOM file, measure in it, and say whose report it will be."""
+    image = draw_xray(2, fractured=True)
+    spacing = {"PixelSpacing": [0.4, 0.4], "ImagerPixelSpacing": [0.42, 0.42]}
+    facts = {"BodyPartExamined": "HAND", "ViewPosition": "PA", "ImageLaterality": "L"}
+    data = drawn_dicom(ExplicitVRLittleEndian, image.tobytes(), image.shape, **spacing, **facts)
+    page.set_input_files("#file", [{"name": "IM0001", "mimeType": "", "buffer": data}])
+    page.wait_for_selector("#viewer:not([hidden])")
+    page.keyboard.press("t")
+    page.locator("#canvas").hover()  # its middle
+    page.mouse.down()
+    page.locator("#canvas").hover(position={"x": 300, "y": 160})
+    page.mouse.up()
+    page.locator(".patient summary").click()
+
+
 def show_keys(page: Page) -> None:
     """Open the help sheet."""
     show_one(page, 2)
@@ -94,6 +112,7 @@ SHOTS: dict[str, tuple[str, tuple[int, int], Callable[[Page], None]]] = {
     "page-broken": ("/", SMALL_MONITOR, show_broken),
     "page-table": ("/", SMALL_MONITOR, show_table),
     "page-study": ("/", SMALL_MONITOR, show_study),
+    "page-dicom": ("/", (1280, 800), show_dicom),
     "page-keys": ("/", SMALL_MONITOR, show_keys),
     "page-phone": ("/", PHONE, partial(show_one, number=2)),
     "page-arabic": ("/?lang=ar", SMALL_MONITOR, partial(show_one, number=2)),

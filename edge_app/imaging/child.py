@@ -122,10 +122,11 @@ class ChildDecoder:
         reply, untrusted_facts = self._read_reply()
         if reply.kind == wire.REFUSAL:
             raise _refusal(untrusted_facts)
-        if reply.kind != wire.PICTURE:
+        if reply.kind not in (wire.PICTURE, wire.COLOURED_PICTURE):
             raise _Nonsense
         header = None if untrusted_facts is None else _header(untrusted_facts)
-        return Picture(self._read_pixels(reply.height, reply.width), header)
+        pixels = self._read_pixels(reply.height, reply.width)
+        return Picture(pixels, header, is_coloured=reply.kind == wire.COLOURED_PICTURE)
 
     def _read_reply(self) -> tuple[wire.Reply, Any]:
         """Read the head of an answer and its facts, which nothing may be believed of."""

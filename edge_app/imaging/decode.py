@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from edge_app.imaging.images import MAX_PIXELS, MIN_SIDE_PX, decode_image
+from edge_app.imaging.images import MAX_PIXELS, MIN_SIDE_PX, decode_image, is_coloured
 from edge_app.imaging.picture import Picture
 
 Decoder = Callable[[bytes], Picture]
@@ -35,7 +35,7 @@ def _decode(data: bytes, max_pixels: int) -> Picture:
         from edge_app.imaging.dicom import read_dicom
 
         return read_dicom(data, max_pixels, MIN_SIDE_PX)
-    return Picture(decode_image(data, max_pixels))
+    return Picture(decode_image(data, max_pixels), is_coloured=is_coloured(data))
 
 
 def is_dicom(data: bytes) -> bool:

@@ -26,6 +26,10 @@ from edge_app.imaging.deep_grey import reduce_depth
 
 MAX_PIXELS = 32_000_000
 MIN_SIDE_PX = 32
+# Of 700 X-rays of FracAtlas, four fifths of them stored as colour, none had a pixel that was not grey.
+COLOUR_LEVELS, COLOURED_SHARE = 24, 0.02
+_LOOK_PX = 256
+_GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L", "LA")
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -105,6 +109,33 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
             return _grey(picture)
     except _DECODER_ERRORS as error:
         raise InvalidImage(_BROKEN) from error
+
+
+def is_coloured(data: bytes) -> bool:
+    """Tell whether a picture shows colours, as a photograph does, or coloured marks over much of it.
+
+    Args:
+        data: The bytes of a file that `decode_image` reads.
+
+    Returns:
+        Whether more than `COLOURED_SHARE` of the pixels have red, green and blue that lie more than
+        `COLOUR_LEVELS` of 255 apart.
+
+    Raises:
+        InvalidImage: the file is broken.
+    """
+    try:
+        with _open(data) as picture:
+            if picture.mode in _GREY_MODES:
+                return False
+            picture.draft("RGB", (picture.width // 8, picture.height // 8))  # a JPEG costs little so
+            step = max(1, max(picture.size) // _LOOK_PX)
+            size = max(1, picture.width // step), max(1, picture.height // step)
+            colours = np.asarray(picture.resize(size, Image.Resampling.NEAREST).convert("RGB"))
+    except _DECODER_ERRORS as error:
+        raise InvalidImage(_BROKEN) from error
+    apart = colours.max(axis=2) - colours.min(axis=2)
+    return bool((apart > COLOUR_LEVELS).mean() > COLOURED_SHARE)
 
 
 def shrink(image: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:

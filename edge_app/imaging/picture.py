@@ -64,7 +64,11 @@ class DicomHeader:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `pixels` is uint8 (H, W), grey, as displayed (0 is black)."""
+    """A decoded picture: `pixels` is uint8 (H, W), grey, as displayed (0 is black).
+
+    `is_coloured` tells that the file showed colours, which an X-ray does not have.
+    """
 
     pixels: NDArray[np.uint8]
     header: DicomHeader | None = None
+    is_coloured: bool = False

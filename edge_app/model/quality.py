@@ -16,7 +16,7 @@ from edge_app.errors import BundleError
 XRAY = "xray"
 PHOTOGRAPH, DOCUMENT, OTHER_IMAGING = "photograph", "document", "other_imaging"
 INVERTED, PHOTO_OF_SCREEN, UNFAMILIAR = "inverted", "photo_of_screen", "unfamiliar"
-BLANK, TOO_BRIGHT, TOO_DARK = "blank", "too_bright", "too_dark"
+BLANK, TOO_BRIGHT, TOO_DARK, COLOURED = "blank", "too_bright", "too_dark", "coloured"
 REASONS = (
     PHOTOGRAPH,
     DOCUMENT,
@@ -27,6 +27,7 @@ REASONS = (
     TOO_BRIGHT,
     TOO_DARK,
     UNFAMILIAR,
+    COLOURED,
 )
 # What these are is certainly no X-ray; the others may show one, though not as it should be shown.
 _NEVER_XRAY = (PHOTOGRAPH, DOCUMENT, BLANK)
@@ -89,12 +90,15 @@ class InputGate:
     acceptance: float
     refusal: float
 
-    def judge(self, averages: Sequence[NDArray[np.float32]], seen: NDArray[np.number]) -> Quality:
+    def judge(
+        self, averages: Sequence[NDArray[np.float32]], seen: NDArray[np.number], is_coloured: bool = False
+    ) -> Quality:
         """Judge one picture.
 
         Args:
             averages: At each depth float32 (C,).
             seen: (h, w), 0..255, the picture as the model sees it, without padding.
+            is_coloured: Whether its file showed colours.
 
         Returns:
             What the gate says.
@@ -112,6 +116,8 @@ class InputGate:
             reasons.append(likeliest)
         if is_far and not reasons:
             reasons.append(UNFAMILIAR)
+        if is_coloured:
+            reasons.append(COLOURED)
         is_other = odds < self.refusal and is_far and likeliest in _NEVER_XRAY
         return Quality(not reasons, tuple(reasons), spread >= _NOTHING_SHOWS and not is_other)
 

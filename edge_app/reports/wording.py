@@ -122,4 +122,11 @@ def _doubts(speech: Speech) -> dict[str, str]:
         "unfamiliar": _(
             "This X-ray looks unlike those that the tool was made with. Do not rely on the answer."
         ),
+        "photograph": _("This looks like a photograph, not like an X-ray. Do not rely on the answer."),
+        "document": _("This looks like a document, not like an X-ray. Do not rely on the answer."),
+        "blank": _("This picture shows hardly anything. Do not rely on the answer."),
+        "coloured": _(
+            "This picture has colours, as a photograph has. Do not rely on the answer; send the X-ray's "
+            "own file."
+        ),
     }

@@ -13,7 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge_app.errors import BundleError, NotAnXray
 from edge_app.imaging.images import encode_png
-from edge_app.model.quality import INVERTED, PHOTOGRAPH, XRAY, Distance, InputGate, normalised, pack_gate
+from edge_app.model.quality import (
+    COLOURED,
+    INVERTED,
+    PHOTOGRAPH,
+    XRAY,
+    Distance,
+    InputGate,
+    normalised,
+    pack_gate,
+)
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
@@ -74,6 +83,11 @@ def predictor(tmp_path: Path) -> Predictor:
 
 def test_an_xray_is_accepted(predictor: Predictor) -> None:
     assert predictor.predict(encode_png(DARK)).quality == (True, (), True)
+
+
+def test_colours_are_noticed_in_what_was_sent(predictor: Predictor) -> None:
+    tinted = np.stack([DARK, DARK, DARK + 40], axis=2)
+    assert predictor.predict(encode_png(tinted)).quality == (False, (COLOURED,), True)
 
 
 def test_what_should_look_otherwise_is_answered_with_the_reason(predictor: Predictor) -> None:

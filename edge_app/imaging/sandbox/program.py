@@ -80,7 +80,8 @@ def _answer(replies: IO[bytes], decode: Decode, data: bytes, max_pixels: int) ->
     except MemoryError:
         _send(replies, wire.REFUSAL, [InvalidImage.code, "Reading the picture takes too much memory.", ""])
     else:
-        _send(replies, wire.PICTURE, facts, *picture.pixels.shape)
+        kind = wire.COLOURED_PICTURE if picture.is_coloured else wire.PICTURE
+        _send(replies, kind, facts, *picture.pixels.shape)
         wire.write_all(replies, picture.pixels.ravel().data.cast("B"))
 
 

@@ -7,7 +7,7 @@ from typing import IO, NamedTuple
 
 REQUEST = struct.Struct("<QQ")  # bytes of the file, most pixels
 REPLY = struct.Struct("<BIII")  # kind, bytes of JSON, height, width
-READY, PICTURE, REFUSAL = range(3)
+READY, PICTURE, REFUSAL, COLOURED_PICTURE = range(4)
 MAX_FACTS_BYTES = 64 * 1024
 
 

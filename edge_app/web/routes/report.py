@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import Blueprint, Response, request
@@ -42,7 +43,7 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         speech = _speech()
         views = [store.get(key) for key in keys.split(",")]
         facts = [
-            *_patient(views[0]),
+            *_patient(views),
             (_("Time"), datetime.now().astimezone().isoformat(" ", "minutes")),
             (_("Model"), f"{model} (SHA-256 {model_hash[:16]})"),
             *joint_facts(views, speech),
@@ -53,11 +54,12 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
     return routes
 
 
-def _patient(view: Prediction) -> list[tuple[str, str]]:
+def _patient(views: Sequence[Prediction]) -> list[tuple[str, str]]:
     """Return what the person typed, or asked to be taken from the header; nothing unless asked."""
     typed = request.form.get("patient", "").strip()[:MAX_PATIENT_CHARACTERS]
-    if not typed and request.form.get("from_header") and view.header is not None:
-        patient = view.header.patient
+    headers = [view.header for view in views if view.header is not None]
+    if not typed and request.form.get("from_header") and headers:
+        patient = headers[0].patient
         parts = (patient.name.replace("^", " ").strip(), patient.identifier, patient.birth_date)
         typed = ", ".join(part for part in parts if part)
     return [(_("Patient"), typed)] if typed else []

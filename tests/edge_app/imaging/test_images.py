@@ -23,7 +23,7 @@ from edge_app.errors import (
     UnsupportedEncoding,
     UnsupportedImage,
 )
-from edge_app.imaging.images import decode_image, encode_png, shrink
+from edge_app.imaging.images import decode_image, encode_png, is_coloured, shrink
 from export.proof.drawn import draw_xray
 
 # 32 x 32 pixels, level 4 * (row + column), with arithmetic coding, which Pillow reads but does not write.
@@ -81,6 +81,21 @@ def test_one_pixel_does_not_change_the_brightness_of_deep_grey(level: int) -> No
     difference = np.abs(before.astype(int) - after)
     difference[200, 100] = 0
     assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
+@pytest.mark.parametrize(("colour", "rows", "expected"), [(60, 16, True), (60, 1, False), (10, 64, False)])
+def test_picture_with_colours_is_told_from_grey_stored_as_colour(
+    kind: str, colour: int, rows: int, expected: bool
+) -> None:
+    """Of 64 rows some are tinted; a single one is a mark, and a faint tint is none."""
+    pixels = np.full((64, 64, 3), 100, np.uint8)
+    pixels[:rows, :, 0] += colour
+    assert is_coloured(saved(Image.fromarray(pixels), kind)) is expected
+
+
+def test_grey_picture_has_no_colours(drawn_png: bytes) -> None:
+    assert not is_coloured(drawn_png)
 
 
 def test_deep_grey_of_one_level_is_black() -> None:

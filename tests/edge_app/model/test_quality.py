@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.errors import BundleError
 from edge_app.model.quality import (
     BLANK,
+    COLOURED,
     INVERTED,
     PHOTOGRAPH,
     TOO_BRIGHT,
@@ -53,6 +54,10 @@ def test_an_xray_is_accepted() -> None:
 
 def test_a_photograph_is_certainly_no_xray() -> None:
     assert GATE.judge(OTHER_AVERAGES, RAMP) == (False, (PHOTOGRAPH,), False)
+
+
+def test_a_coloured_xray_is_flagged_but_stays_an_xray() -> None:
+    assert GATE.judge(XRAY_AVERAGES, RAMP, is_coloured=True) == (False, (COLOURED,), True)
 
 
 def test_an_inverted_xray_is_flagged_but_stays_an_xray() -> None:
@@ -106,6 +111,7 @@ def test_exposure_is_told_from_grey_levels(seen: np.ndarray, codes: tuple[str, .
     assert exposure(seen)[1] == codes
 
 
+@settings(deadline=None)  # a busy machine
 @given(st.integers(32, 900), st.integers(32, 900), st.integers(0, 255))
 def test_one_grey_shows_nothing_at_any_size(height: int, width: int, grey: int) -> None:
     assert exposure(np.full((height, width), grey, np.uint8)) == (0, (BLANK,))

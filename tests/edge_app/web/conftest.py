@@ -16,9 +16,9 @@ from edge_app.settings import Settings
 from edge_app.web.app import create_app
 from edge_app.web.server import make_server
 from tests.edge_app.web.test_server import free_port
-from tools.browser import find_chromium, open_page
+from tools.browser import PATIENCE_MS, find_chromium, open_page
 
-expect.set_options(timeout=30_000)  # a machine that runs other tests as well is slow
+expect.set_options(timeout=PATIENCE_MS)
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="Chromium is not installed: apt install chromium"
 )
@@ -64,7 +64,8 @@ def no_problems(page: Page) -> Iterator[None]:
 
     def note_console(message: ConsoleMessage) -> None:
         # A refused upload, and an app that was stopped, are part of some tests.
-        expected = message.location["url"].endswith(("/predict", "/studies", "/health", ".png"))
+        address = message.location["url"].partition("?")[0]
+        expected = address.endswith(("/predict", "/studies", "/health", "/queue", ".png"))
         if message.type == "error" and not expected:
             problems.append(message.text)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from edge_app.imaging.images import encode_png
 from export.proof.drawn import draw_xray
@@ -306,3 +306,19 @@ def test_page_about_the_tool_names_model_licences_and_what_is_kept(page: Page) -
     text = page.locator("main").inner_text()
     for words in ("toy 1", "Nothing is stored on this computer", "Apache License 2.0", "waitress 3", "ZPL"):
         assert words in text
+
+
+def test_place_in_the_queue_is_shown_while_a_picture_waits(page: Page, white_png: bytes) -> None:
+    line = {"waiting": 5, "expected_wait_s": 3.2, "position": 4}
+    asked: list[str] = []
+    held: list[Route] = []
+    page.route("**/queue?*", lambda route: (asked.append(route.request.url), route.fulfill(json=line)))
+    page.route("**/predict", lambda route: held.append(route))
+    choose(page, white_png)
+    expect(page.locator("#waiting")).to_have_text("Waiting for its turn: 4 before it, about 4 seconds.")
+    (upload,) = held
+    assert asked[0].endswith(f"/queue?ticket={upload.request.headers['x-ticket']}")
+    upload.continue_()
+    expect(page.locator("#verdict")).to_have_text("Fracture Detected")
+    page.unroute("**/queue?*")
+    page.unroute("**/predict")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.backbones import built
 from training.learning.stages import Stage, StageCosine, apply_stage, plan_stages, stage_rate
 from training.networks.architectures import HEAD, build_model, freeze_batch_norm
 
@@ -41,7 +42,7 @@ def test_each_stage_adds_deeper_layers_but_no_batch_normalisation(model: keras.M
 
 
 def test_deepest_third_of_vgg16_is_four_of_thirteen_convolutions() -> None:
-    _, top, _ = plan_stages(build_model("vgg16", 32), 50, pretrained=True)
+    _, top, _ = plan_stages(built("vgg16", 32), 50, pretrained=True)
     assert top.layers - HEAD == {"block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3"}
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import pytest
 from keras import layers
 from numpy.typing import NDArray
 
+from tests.backbones import built
 from training.learning.losses import cell_loss
 from training.networks.architectures import BACKBONES, HEAD, build_model, freeze_batch_norm
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-built = cache(build_model)  # for tests that change nothing
 EACH = pytest.mark.parametrize("architecture", list(BACKBONES))
 
 

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_app.errors import WeightsError
+from tests.backbones import built
 from tests.conftest import ROOT
 from training.networks.architectures import HEAD, build_model
 from training.networks.weights import LITE0, RANDOM, lite0_backbone, load_weights
@@ -130,21 +131,21 @@ def test_file_that_lacks_a_layer_is_refused(vgg16_file: Path, tmp_path: Path) ->
     with h5py.File(path, "r+") as file:
         del file["layers/conv2d_7"]
     with pytest.raises(WeightsError, match="does not fit vgg16"):
-        load_weights(build_model("vgg16", 32), "vgg16", str(path))
+        load_weights(built("vgg16", 32), "vgg16", str(path))
 
 
 def test_cut_file_is_refused(vgg16_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.weights.h5"
     path.write_bytes(vgg16_file.read_bytes()[:-1000])
     with pytest.raises(WeightsError, match="truncated file"):
-        load_weights(build_model("vgg16", 32), "vgg16", str(path))
+        load_weights(built("vgg16", 32), "vgg16", str(path))
 
 
 @pytest.mark.parametrize("name", ["words.h5", "words.weights.h5", "words.keras", "words.txt"])
 def test_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("no weights")
     with pytest.raises(WeightsError, match="does not fit custom"):
-        load_weights(build_model("custom", 32), "custom", str(tmp_path / name))
+        load_weights(built("custom", 32), "custom", str(tmp_path / name))
 
 
 def test_description_in_a_model_file_is_not_read(vgg16: keras.Model, tmp_path: Path) -> None:
@@ -163,14 +164,14 @@ def test_description_in_a_model_file_is_not_read(vgg16: keras.Model, tmp_path: P
 
 def test_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"There is no weights file .*absent\.h5"):
-        load_weights(build_model("custom", 32), "custom", str(tmp_path / "absent.h5"))
+        load_weights(built("custom", 32), "custom", str(tmp_path / "absent.h5"))
 
 
 @pytest.mark.parametrize("architecture", ["custom", "densenet121"])
 def test_start_without_installed_weights_is_random_and_says_so(
     architecture: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = build_model(architecture, 32)
+    model = built(architecture, 32)
     before = model.get_weights()
     with caplog.at_level(logging.INFO, "training.networks.weights"):
         assert load_weights(model, architecture, "auto", keras_home=tmp_path) == RANDOM
@@ -181,7 +182,7 @@ def test_start_without_installed_weights_is_random_and_says_so(
 
 def test_custom_network_has_no_published_weights() -> None:
     with pytest.raises(WeightsError, match="no ImageNet weights of custom"):
-        load_weights(build_model("custom", 32), "custom", "imagenet")
+        load_weights(built("custom", 32), "custom", "imagenet")
 
 
 def test_altered_package_is_refused() -> None:

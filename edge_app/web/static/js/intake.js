@@ -1,30 +1,32 @@
 // How X-rays come in: dropped, pasted, chosen; files, folders, discs.
 
-const INDEX = "DICOMDIR"; // a disc's list of contents: its pictures come themselves
+import { isIndex, missingFrom } from "./disc.js";
+
 const STARTS = ["\xff\xd8\xff", "\x89PNG", "II*\0", "MM\0*", "BM"];
 
-// `take(files, leftOut)` is called with what came; `leftOut` counts a folder's files that are no pictures.
+// `take(files, leftOut, missing)` is called with what came; `leftOut` counts a folder's files that are no pictures,
+// `missing` names those that its list of contents names and that did not come.
 export function takeFiles(take) {
   document.addEventListener("dragover", veil);
   document.addEventListener("dragleave", veil);
   document.addEventListener("drop", async (event) => {
     veil(event);
-    const { files, folders } = await dropped(event.dataTransfer);
-    const { pictures, leftOut } = await picturesOf(folders);
-    take([...files, ...pictures], leftOut);
+    const { files, inFolders } = await dropped(event.dataTransfer);
+    const { pictures, leftOut, missing } = await picturesOf(inFolders);
+    take([...files, ...pictures], leftOut, missing);
   });
   document.addEventListener("paste", ({ clipboardData }) => {
-    if (clipboardData.files.length) take([...clipboardData.files], 0);
+    if (clipboardData.files.length) take([...clipboardData.files], 0, []);
   });
 }
 
 // Listen to the two choosers of a page that was just made.
 export function listenToChoosers(take) {
   const [file, folder] = ["file", "folder"].map((id) => document.getElementById(id));
-  file.addEventListener("change", () => chosen(file, (files) => take(files, 0)));
+  file.addEventListener("change", () => chosen(file, (files) => take(files, 0, [])));
   folder.addEventListener("change", () => chosen(folder, async (files) => {
-    const { pictures, leftOut } = await picturesOf(files);
-    take(pictures, leftOut);
+    const { pictures, leftOut, missing } = await picturesOf(files.map((each) => ({ file: each, path: each.webkitRelativePath })));
+    take(pictures, leftOut, missing);
   }));
 }
 
@@ -39,19 +41,21 @@ function veil(event) {
   document.getElementById("veil").hidden = event.type !== "dragover";
 }
 
+// Loose files, and those in folders; of a disc that is dropped as what lies on it, everything is in its folder.
 async function dropped(transfer) {
   // Read at once: after the first wait a drop is empty.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const files = [...transfer.files];
-  const folders = entries.filter(({ isDirectory }) => isDirectory);
-  if (!folders.length) return { files, folders: [] };
+  const isDisc = files.some(isIndex);
+  const folders = entries.filter(({ isDirectory }) => isDirectory || isDisc);
+  if (!folders.length) return { files, inFolders: [] };
   const names = new Set(folders.map(({ name }) => name));
   const inFolders = (await Promise.all(folders.map(filesUnder))).flat();
-  return { files: files.filter(({ name }) => !names.has(name)), folders: inFolders };
+  return { files: files.filter(({ name }) => !names.has(name)), inFolders };
 }
 
 async function filesUnder(entry) {
-  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+  if (entry.isFile) return [{ file: await new Promise((done, fail) => entry.file(done, fail)), path: entry.fullPath }];
   const reader = entry.createReader();
   const found = [];
   for (;;) {
@@ -62,15 +66,16 @@ async function filesUnder(entry) {
 }
 
 // A folder's pictures. A disc carries a viewer with pictures of its own: beside DICOM files only these count.
-async function picturesOf(files) {
+async function picturesOf(found) {
+  const files = found.map(({ file }) => file);
   const kinds = await Promise.all(files.map(pictureKind));
   const kind = kinds.includes("dicom") ? "dicom" : "picture";
   const pictures = files.filter((_, at) => kinds[at] === kind);
-  return { pictures, leftOut: files.length - pictures.length };
+  return { pictures, leftOut: files.length - pictures.length, missing: await missingFrom(found) };
 }
 
 async function pictureKind(file) {
-  if (file.name.toUpperCase() === INDEX) return null;
+  if (isIndex(file)) return null; // its pictures come themselves
   const bytes = await file.slice(0, 132).arrayBuffer().catch(() => new ArrayBuffer(0));
   const text = String.fromCharCode(...new Uint8Array(bytes));
   if (text.slice(128) === "DICM") return "dicom";

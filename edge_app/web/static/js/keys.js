@@ -2,7 +2,7 @@
 
 const ACTIONS = {
   r: "right", l: "left", h: "flip-h", v: "flip-v", i: "invert", "+": "in", "-": "out", "=": "fit", " ": "reset",
-  m: "heat", s: "beside", d: "move", w: "tone", f: "full", "[": "weaker", "]": "stronger", "?": "keys",
+  m: "heat", s: "beside", d: "move", w: "tone", t: "ruler", f: "full", "[": "weaker", "]": "stronger", "?": "keys",
 };
 
 const isTyping = (target, key) =>

@@ -5,6 +5,7 @@ import { fillHistory, thumbnailOf } from "./history.js";
 import { listenToChoosers, takeFiles } from "./intake.js";
 import { listenToKeys } from "./keys.js";
 import { addressIn } from "./language.js";
+import { pixelMm } from "./ruler.js";
 import { Sender } from "./sender.js";
 import { Picture, Sitting, Study } from "./sitting.js";
 import { csvOf, fillTable, save } from "./table.js";
@@ -12,19 +13,24 @@ import { Viewer } from "./viewer.js";
 import { number, word } from "./words.js";
 
 const MOST_VIEWS = 12; // more are no study of one limb
+const MOST_NAMES = 3; // of files, in one sentence
 const byId = (id) => document.getElementById(id);
 const sitting = new Sitting();
 const sender = new Sender(Number(byId("main").dataset.maxBytes));
 let viewer;
 let seen = null; // the picture whose answer the viewer shows
 let keysAreOn = true;
+let asked = null; // the entry of which the person may have said whose it is
 let lastUse = Date.now();
 let question = null; // pictures of which the person has not yet said whose they are
 
 const say = (text) => { byId("status").textContent = text; };
 
-function take(files, leftOut) {
-  const told = leftOut ? word("left-out", { count: number(leftOut) }) : "";
+function take(files, leftOut, missing) {
+  const told = [
+    leftOut && word("left-out", { count: number(leftOut) }),
+    missing.length && word("missing-on-disc", { count: number(missing.length), names: missing.slice(0, MOST_NAMES).join(", ") }),
+  ].filter(Boolean).join(" ");
   if (!files.length) return say(told ? `${word("nothing-found")} ${told}` : word("no-file"));
   const known = files.length === 1 && sitting.find(files[0]);
   say(told);
@@ -73,17 +79,26 @@ function renderPicture(entry, picture) {
   fillViews(entry, picture);
   byId("file-name").textContent = picture.name;
   byId("waiting").hidden = !picture.isOpen;
-  byId("waiting").lastElementChild.textContent = word(picture.state === "waiting" ? "waiting" : `looking${picture.views ? "-study" : ""}`);
+  byId("waiting").lastElementChild.textContent = waitingSentence(picture);
   byId("problem").hidden = !picture.problem && picture.state !== "stopped";
   byId("problem-message").textContent = picture.problem ? problemSentence(picture.problem) : word("stopped");
   byId("judged").hidden = !picture.answer;
   if (!picture.answer) leave();
   if (picture.isOpen || seen === picture) return;
   if (picture.answer) fillAnswer(picture.answer);
+  askForPatient(entry, picture);
   seen = picture;
   say(summary(picture));
   byId("answer").focus({ preventScroll: true });
   if (picture.answer) look(picture);
+}
+
+function waitingSentence({ state, views, line }) {
+  if (state === "waiting") return word("waiting");
+  if (!line?.position) return word(`looking${views ? "-study" : ""}`);
+  const seconds = Math.max(1, Math.ceil(line.expected_wait_s));
+  const time = number(seconds, { style: "unit", unit: "second", unitDisplay: "long" });
+  return word("place", { count: number(line.position), time });
 }
 
 // A study's tabs: all views together, and each for itself.
@@ -101,6 +116,16 @@ function fillViews({ study }, shown) {
   }));
 }
 
+// Who stands on the report is asked anew for everything that is brought in.
+function askForPatient(entry, picture) {
+  if (entry !== asked) {
+    byId("patient").value = "";
+    byId("from-header").checked = false;
+  }
+  asked = entry;
+  byId("from-header").parentElement.hidden = !(picture.views ?? [picture]).some(({ answer }) => answer?.header);
+}
+
 function leave() {
   seen = null;
   viewer.close();
@@ -113,7 +138,7 @@ async function look(picture) {
     const bitmaps = await Promise.all([bitmap(answer.picture), answer.heatmap && bitmap(answer.heatmap_grey)]);
     if (seen !== picture || (picture.worst ?? picture).answer !== answer) return;
     picture.thumbnail = thumbnailOf(bitmaps[0]);
-    viewer.open(...bitmaps, (picture.worst ?? picture).name);
+    viewer.open(...bitmaps, (picture.worst ?? picture).name, { pixelMm: pixelMm(answer, bitmaps[0]), windows: answer.header?.windows ?? [] });
     for (const [id, withHeat] of [["print-xray", false], ["print-heat", true]]) viewer.paintForPaper(byId(id), withHeat);
     fillHistory(sitting, { show: (each) => sitting.show(each), clear: forget });
   } catch {
@@ -148,7 +173,10 @@ function forgetWhenIdle() {
 async function saveReport() {
   const views = sitting.picture.views ?? [sitting.picture];
   const ids = views.filter(({ answer }) => answer).map(({ answer }) => answer.id).join(",");
-  const response = await fetch(`results/${ids}/report.pdf${location.search}`).catch(() => null);
+  const body = new FormData();
+  body.append("patient", byId("patient").value);
+  if (byId("from-header").checked) body.append("from_header", "yes");
+  const response = await fetch(`results/${ids}/report.pdf${location.search}`, { method: "POST", body }).catch(() => null);
   if (!response?.ok) return say(word("report-lost"));
   save(await response.blob(), "fracture-edge.pdf", "application/pdf");
 }
@@ -190,7 +218,7 @@ async function speak(language) {
   history.replaceState(null, "", address);
   Object.assign(document.documentElement, { lang: next.documentElement.lang, dir: next.documentElement.dir });
   document.body.replaceWith(document.adoptNode(next.body));
-  seen = null;
+  seen = asked = null;
   listen();
   render();
   byId("language").focus();

@@ -3,6 +3,7 @@
 const AT_ONCE = 2;
 const TRIES = 3;
 const PAUSE_MS = 1500;
+const LOOK_MS = 1000;
 
 // Why a picture was not judged. `code` is the app's stable code, or one of this page's own.
 export class Problem extends Error {
@@ -31,11 +32,13 @@ export class Sender extends EventTarget {
   constructor(maxBytes) {
     super();
     this.maxBytes = maxBytes;
+    this.lookAtQueue();
   }
 
   // Send pictures; a single one goes before those that wait.
   add(pictures) {
-    for (const picture of pictures) Object.assign(picture, { state: "waiting", answer: null, problem: null, tries: 0 });
+    const batch = pictures.length > 1 ? token() : ""; // others take turns with it
+    for (const picture of pictures) Object.assign(picture, { state: "waiting", answer: null, problem: null, tries: 0, batch });
     if (pictures.length === 1) this.waiting.unshift(...pictures);
     else this.waiting.push(...pictures);
     this.go();
@@ -58,7 +61,7 @@ export class Sender extends EventTarget {
   async send(picture) {
     const control = new AbortController();
     this.running.set(picture, control);
-    picture.state = "looking";
+    Object.assign(picture, { state: "looking", ticket: token(), line: null });
     try {
       const answer = await this.ask(picture, control.signal);
       if (picture.state === "looking") picture.settle(answer);
@@ -69,12 +72,13 @@ export class Sender extends EventTarget {
     this.go();
   }
 
-  async ask({ files, address }, signal) {
+  async ask({ files, address, ticket, batch }, signal) {
     if (files.some(({ size }) => size > this.maxBytes)) throw new Problem("image_too_large");
     const contents = await Promise.all(files.map((file) => file.arrayBuffer())).catch(() => { throw new Problem("unreadable"); });
     const body = new FormData();
     for (const content of contents) body.append("file", new Blob([content]), "xray"); // its name may name a patient
-    const response = await fetch(address, { method: "POST", body, signal }).catch(lose);
+    const headers = { "X-Ticket": ticket, "X-Batch": batch };
+    const response = await fetch(address, { method: "POST", headers, body, signal }).catch(lose);
     if (response.status === 503) throw new Busy(Number(response.headers.get("Retry-After")) || 1);
     const answer = await response.json().catch(lose);
     if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(new Uint8Array(contents[0].slice(0, 512))) });
@@ -117,10 +121,23 @@ export class Sender extends EventTarget {
     this.go();
   }
 
+  // Ask for the place of what is on its way in the app's queue.
+  async lookAtQueue() {
+    for (const picture of this.isLost ? [] : this.running.keys()) {
+      const line = await fetch(`queue?ticket=${picture.ticket}`).then((response) => response.json()).catch(() => null);
+      const isNews = line?.position !== picture.line?.position;
+      picture.line = line;
+      if (isNews) this.changed();
+    }
+    setTimeout(() => this.lookAtQueue(), LOOK_MS);
+  }
+
   changed() {
     this.dispatchEvent(new Event("change"));
   }
 }
+
+const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function lose(error) {
   throw error.name === "AbortError" ? error : new Lost();

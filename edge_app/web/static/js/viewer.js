@@ -1,10 +1,11 @@
 // The viewer: an X-ray and its heat map on one canvas.
 
 import { paintBar, paintHeat } from "./colours.js";
+import { inMillimetres, lengthMm, paintLine, paintScale } from "./ruler.js";
 import { RECEIVED, greyOf, preset, tone } from "./tones.js";
 import { number, word } from "./words.js";
 
-const START = { zoom: 1, x: 0, y: 0, turn: [1, 0, 0, 1], invert: false, ...RECEIVED, preset: "received" };
+const START = { zoom: 1, x: 0, y: 0, turn: [1, 0, 0, 1], invert: false, line: null, ...RECEIVED, preset: "received" };
 const HEAT = { heat: true, opacity: 0.65, colours: "inferno", beside: false, drag: "move" };
 const ZOOMS = [0.25, 16];
 const PRESETS = ["received", "full", "bone", "soft"];
@@ -25,9 +26,11 @@ export class Viewer {
   }
 
   // Show an X-ray (a bitmap) with its heat map (a grey bitmap, or null). Colours and strength stay as chosen.
-  open(bitmap, heatBitmap, name) {
-    this.picture = greyOf(bitmap);
-    this.levels = heatBitmap && greyOf(heatBitmap);
+  // `pixelMm` is the size of a pixel, across and down, or null; the first of `windows` is the one it came in.
+  open(bitmap, heatBitmap, name, { pixelMm, windows }) {
+    Object.assign(this, { picture: greyOf(bitmap), levels: heatBitmap && greyOf(heatBitmap), pixelMm, windows });
+    this.offerWindows();
+    if (!pixelMm && this.view.drag === "ruler") this.view.drag = "move";
     this.canvas.setAttribute("aria-label", word("xray-of", { name }));
     this.root.hidden = false;
     Object.assign(this.view, START);
@@ -61,6 +64,7 @@ export class Viewer {
       beside: () => this.change({ beside: !view.beside }),
       move: () => this.change({ drag: "move" }),
       tone: () => this.change({ drag: "tone" }),
+      ruler: () => this.pixelMm && this.change({ drag: "ruler" }),
       full: () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen()),
       stronger: () => this.change({ opacity: clamp(view.opacity + 0.1, 0, 1) }),
       weaker: () => this.change({ opacity: clamp(view.opacity - 0.1, 0, 1) }),
@@ -69,7 +73,18 @@ export class Viewer {
   }
 
   usePreset(name) {
-    if (this.picture && name !== "own") this.change({ ...preset(name, this.picture), preset: name });
+    if (!this.picture || name === "own") return;
+    const offered = this.windows[name.split("-")[1]];
+    const window = offered ? { level: offered.centre, width: Math.max(1, offered.width) } : preset(name, this.picture);
+    this.change({ ...window, preset: name });
+  }
+
+  // The windows that the X-ray's file offers besides the one that it is shown in.
+  offerWindows() {
+    const select = this.root.querySelector("#preset");
+    for (const option of select.querySelectorAll('[value^="window-"]')) option.remove();
+    const options = this.windows.map(({ name }, at) => new Option(name || word("window-of", { number: number(at + 1) }), `window-${at}`));
+    select.options[0].after(...options.slice(1));
   }
 
   usePresetNumber(n) {
@@ -127,13 +142,24 @@ export class Viewer {
     context.beginPath();
     context.rect(pane.left, 0, pane.width, pane.height);
     context.clip();
-    const { zoom, x, y, turn } = this.view;
-    context.translate(pane.left + pane.width / 2 + x * ratio, pane.height / 2 + y * ratio);
-    const scale = zoom * this.fit(pane);
-    context.scale(scale, scale);
-    context.transform(...turn, 0, 0);
+    const [a, b, c, d] = this.view.turn;
+    const scale = this.view.zoom * this.fit(pane);
+    const middle = [pane.left + pane.width / 2 + this.view.x * ratio, pane.height / 2 + this.view.y * ratio];
+    context.setTransform(scale * a, scale * b, scale * c, scale * d, ...middle);
     this.paintPicture(context, withHeat);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    const onCanvas = ([x, y]) => [middle[0] + scale * (a * x + c * y), middle[1] + scale * (b * x + d * y)];
+    if (this.pixelMm) this.paintMeasures(context, pane, scale, onCanvas, ratio);
     context.restore();
+  }
+
+  // What lies over the picture and does not turn with it.
+  paintMeasures(context, pane, scale, onCanvas, ratio) {
+    const { line } = this.view;
+    const [across, down] = this.pixelMm;
+    context.globalAlpha = 1;
+    paintScale(context, pane, (this.isLying ? down : across) / scale, ratio);
+    if (line) paintLine(context, line.map(onCanvas), inMillimetres(lengthMm(line, this.pixelMm)), ratio);
   }
 
   // Centred on the origin, in the picture's own pixels.
@@ -150,10 +176,12 @@ export class Viewer {
 
   // How many canvas pixels a picture pixel takes when the whole picture fills a pane.
   fit(pane) {
-    const [a, b] = this.view.turn;
-    const isLying = a === 0 && b !== 0;
     const { width, height } = this.picture;
-    return Math.min(pane.width / (isLying ? height : width), pane.height / (isLying ? width : height));
+    return Math.min(pane.width / (this.isLying ? height : width), pane.height / (this.isLying ? width : height));
+  }
+
+  get isLying() {
+    return this.view.turn[0] === 0;
   }
 
   // Paint one of the two pictures for paper, upright and as received.
@@ -174,7 +202,7 @@ export class Viewer {
     const { view, root } = this;
     const pressed = {
       heat: view.heat, beside: view.beside, invert: view.invert, move: view.drag === "move",
-      tone: view.drag === "tone", full: document.fullscreenElement === root,
+      tone: view.drag === "tone", ruler: view.drag === "ruler", full: document.fullscreenElement === root,
     };
     for (const [action, isOn] of Object.entries(pressed)) {
       root.querySelector(`[data-action="${action}"]`).setAttribute("aria-pressed", isOn);
@@ -184,14 +212,17 @@ export class Viewer {
     root.querySelector("#preset").value = view.preset;
     for (const name of ["opacity", "colours"]) root.querySelector(`#${name}`).disabled = !this.levels;
     root.querySelector('[data-action="heat"]').disabled = !this.levels;
+    root.querySelector('[data-action="ruler"]').hidden = !this.pixelMm;
     root.querySelector("#heat-scale").hidden = !this.levels;
     paintBar(root.querySelector("#heat-bar"), view.colours);
     this.canvas.classList.toggle("is-tone", view.drag === "tone");
-    root.querySelector("#view-state").textContent = word("view-state", {
+    const state = word("view-state", {
       zoom: number(view.zoom, { style: "percent" }),
       brightness: number(Math.round(255 - view.level)),
       contrast: number(Math.round((100 * 255) / view.width)),
     });
+    const length = view.line && inMillimetres(lengthMm(view.line, this.pixelMm));
+    root.querySelector("#view-state").textContent = length ? `${state} · ${length}` : state;
   }
 
   listen() {
@@ -226,10 +257,12 @@ export class Viewer {
     canvas.addEventListener("pointerdown", (event) => {
       held.set(event.pointerId, event);
       canvas.setPointerCapture(event.pointerId);
+      if (this.measures(event, held)) this.change({ line: [this.toPicture(event), this.toPicture(event)] });
     });
     canvas.addEventListener("pointermove", (event) => {
       const last = held.get(event.pointerId);
       if (!last) return;
+      if (this.measures(event, held) && this.view.line) return this.change({ line: [this.view.line[0], this.toPicture(event)] });
       if (held.size === 2) this.pinch([...held.values()].find((each) => each !== last), last, event);
       const isTone = event.buttons === 2 || (event.buttons === 1 && this.view.drag === "tone");
       const share = 1 / held.size;
@@ -239,6 +272,20 @@ export class Viewer {
     for (const end of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(end, (event) => held.delete(event.pointerId));
     }
+  }
+
+  measures({ buttons }, held) {
+    return this.view.drag === "ruler" && buttons === 1 && held.size === 1;
+  }
+
+  // The place under the mouse, in the picture's own pixels from its middle.
+  toPicture(event) {
+    const { zoom, x, y, beside, turn: [a, b, c, d] } = this.view;
+    const { width, height } = this.canvas.getBoundingClientRect();
+    const scale = zoom * this.fit({ width: beside ? width / 2 : width, height });
+    const [right, below] = this.fromCentre(event);
+    const [u, v] = [(right - x) / scale, (below - y) / scale];
+    return [a * u + b * v, c * u + d * v];
   }
 
   pinch(still, last, now) {

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imagecodecs import jpeg2k_encode
+from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate, generate_frames
 
@@ -29,7 +30,7 @@ from edge_app.errors import (
 )
 from edge_app.imaging.decode import decode
 from edge_app.imaging.dicom.tags import tag_name
-from edge_app.imaging.images import encode_png
+from edge_app.imaging.images import decode_image, encode_png
 from export.proof.drawn import draw_xray
 from tests.dicom_files import converted, to_bytes, xray_dataset, xray_file
 
@@ -110,6 +111,46 @@ def test_unknown_transfer_syntax_is_refused() -> None:
     explicit, other = b"1.2.840.10008.1.2.1\x00", b"1.2.276.0.7230010.1\x00"
     with pytest.raises(UnsupportedEncoding, match="only its maker's programs"):
         decode(data.replace(explicit, other, 1))
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        uid.HTJ2KLossless,
+        uid.HTJ2K,
+        uid.JPEG2000MCLossless,
+        uid.MPEG2MPML,
+        uid.UID("1.2.840.10008.1.2.4.55"),  # JPEG, full progression: retired
+    ],
+    ids=lambda syntax: syntax.name,
+)
+def test_encoding_that_is_not_read_is_named_with_what_to_do(syntax: uid.UID) -> None:
+    dataset = xray_dataset(draw_xray(1))
+    dataset.PixelData = encapsulate([bytes(100)])
+    with pytest.raises(UnsupportedEncoding, match=r"which is not read\. Export it uncompressed") as caught:
+        decode(to_bytes(dataset, syntax))
+    assert syntax.name in str(caught.value)
+
+
+def test_progressive_jpeg_is_read_where_a_baseline_one_was_announced() -> None:
+    """Some systems write one into a file of JPEG baseline; it decodes all the same."""
+    image = draw_xray(1)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=95, progressive=True)
+    dataset = xray_dataset(image)
+    dataset.PixelData = encapsulate([file.getvalue()])
+    pixels = decode(to_bytes(dataset, uid.JPEGBaseline8Bit)).pixels
+    np.testing.assert_array_equal(pixels, decode_image(file.getvalue()))
+
+
+def test_cut_progressive_jpeg_is_refused() -> None:
+    image = draw_xray(1)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=95, progressive=True)
+    dataset = xray_dataset(image)
+    dataset.PixelData = encapsulate([file.getvalue()[:-2000] + b"\xff\xd9"])
+    with pytest.raises(InvalidImage):
+        decode(to_bytes(dataset, uid.JPEGBaseline8Bit))
 
 
 def test_thumbnail_is_refused() -> None:
