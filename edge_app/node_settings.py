@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -114,6 +115,27 @@ def take_node_settings(options: dict[str, Any]) -> NodeSettings | None:
         answers=tuple(word for word in given["answers"].split(",") if word),
         study_idle_s=given["study_idle"],
     )
+
+
+def node_words(options: Mapping[str, Any]) -> list[str]:
+    """Return the words that give another program the node's options of a command line as they were given.
+
+    Args:
+        options: The options by name.
+
+    Returns:
+        The words; none where the node was not asked for.
+    """
+    words = [word for text in options["allow"] for word in ("--allow", text)]
+    single = {name: options[name] for name in _OPTIONS if name != "allow"}
+    if options["dicom"] is None:
+        return words
+    return words + [
+        word
+        for name, value in single.items()
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
 
 
 def read_peer(option: str, text: str, has_port: bool = False) -> Peer:

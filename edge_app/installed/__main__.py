@@ -33,6 +33,7 @@ from edge_app.installed.home import Home
 from edge_app.installed.install import Wishes, default_prefix, install, roll_back, update_model
 from edge_app.installed.release import read_release, verify_release
 from edge_app.model.bundle import load_bundle
+from edge_app.node_settings import add_node_arguments, node_words
 
 NOT_RUNNING = 3
 EXIT_CODES: dict[type[EdgeError], int] = {
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = add("serve", _serve, "run the app here until it is stopped")
     serve.add_argument("--port", type=int, help="another port than the installed one")
+    add_node_arguments(serve)
     add("open", _open, "start the app if it does not run, and open its page")
     add("status", _status, "tell what is installed and whether it runs")
     add("stop", _stop, "stop the app")
@@ -144,7 +146,7 @@ def _serve(options: argparse.Namespace) -> int:
         logger.info("Fracture Edge runs already: http://localhost:%d", port)
         return 0
     words = ["--port", str(port), "--bundle", str(home.model(deployment.number))]
-    words += ["--device", certified_device(home, deployment)]
+    words += ["--device", certified_device(home, deployment), *node_words(vars(options))]
     key = home.key(deployment.number)
     return serve([*words, "--trusted-key", str(key)] if key else words)
 

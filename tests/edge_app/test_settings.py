@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from edge_app.errors import SettingsError
-from edge_app.node_settings import NodeSettings, Peer
+from edge_app.node_settings import NodeSettings, Peer, add_node_arguments, node_words
 from edge_app.settings import Settings, parse_choose_settings, parse_settings
+from installer.recipe import LOCKS_DIR
 
 
 def test_defaults_are_loopback_and_port_5000() -> None:
@@ -45,6 +47,32 @@ def test_dicom_node_is_off_unless_asked_for() -> None:
         answers=("sr", "pdf"),
         study_idle_s=3.0,
     )
+
+
+def test_installed_command_passes_the_node_on() -> None:
+    words = [
+        "--dicom",
+        "104",
+        "--allow",
+        "A@b",
+        "--allow",
+        "C@d",
+        "--answer-to",
+        "C@d:1",
+        "--answers",
+        "sr",
+    ]
+    parser = argparse.ArgumentParser()
+    add_node_arguments(parser)
+    passed = node_words(vars(parser.parse_args(words)))
+    assert parse_settings(passed).node == parse_settings(words).node
+    assert node_words(vars(parser.parse_args([]))) == []
+
+
+def test_every_clinic_s_lock_carries_the_dicom_network() -> None:
+    locks = sorted(LOCKS_DIR.glob("*-x86_64-*.txt"))
+    assert len(locks) == 4
+    assert all("\npynetdicom==" in path.read_text() for path in locks)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_received_study_and_its_answers_open_no_file_for_writing(toy_bundle: Pat
         try:
             assert process.stderr.readline().startswith("Fracture Edge is ready")
             ready_at = len(log_path.read_text())
-            views = [xray(n, draw_xray(n, fractured=True), PatientName="Marie^Curie") for n in (1, 2, 3)]
+            views = [
+                xray(n, draw_xray(n, fractured=True), PatientName="Sklodowska^Marie") for n in (1, 2, 3)
+            ]
             assert send_to(dicom_port, tmp_path, *views).returncode == 0
             wait_for(lambda: len(list(folder.iterdir())) >= 5, 120)
             page = requests.get(f"http://localhost:{page_port}/arrivals", timeout=60).text
@@ -47,6 +49,6 @@ def test_received_study_and_its_answers_open_no_file_for_writing(toy_bundle: Pat
             for child in psutil.Process(process.pid).children():
                 child.kill()
             storescp.terminate()
-    assert "Marie Curie" in page
+    assert "Sklodowska Marie" in page
     assert writes(log[ready_at:]) == []
-    assert "Marie" not in log
+    assert "Sklodowska" not in log
