@@ -18,6 +18,7 @@ _NOT_SHIPPED = re.compile(
     r"_tkinter|readline|nis|_curses|_gdbm|_dbm|_sqlite3|_crypt|_test|_xx|xx|ossaudiodev|spwd"
 )
 _PART_OF_GLIBC = re.compile(r"(libc|libm|libdl|libpthread|librt|libutil|libresolv|ld-linux-x86-64)\.so")
+_SEGMENT = re.compile(r"^\s*LOAD\s+(0x\w+)\s+(0x\w+)\s.*\s(0x\w+)$", re.MULTILINE)
 _SHARED_LIBRARY = re.compile(r"^\s*(\S+) => (/\S+)", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ def copy_python(runtime_dir: Path, licences_dir: Path) -> str:
     for name, source in sources.items():
         shutil.copy(source, runtime_dir / "lib" / name)
         _copy_licence(name, source, licences_dir)
-    _strip([python, *modules, *(runtime_dir / "lib" / name for name in sources)])
+    strip_symbols([python, *modules, *(runtime_dir / "lib" / name for name in sources)])
     _search_beside(python, "$ORIGIN/../lib")
     for module in modules:
         _search_beside(module, "$ORIGIN/../..")
@@ -87,11 +88,30 @@ def _search_beside(file: Path, where: str) -> None:
     subprocess.run(["patchelf", "--set-rpath", where, str(file)], check=True)
 
 
-def _strip(files: list[Path]) -> None:
-    """Leave out what only a debugger reads."""
+def strip_symbols(files: list[Path]) -> None:
+    """Leave out what only a debugger reads, where the loader takes the file afterwards.
+
+    Raises:
+        InstallError: strip or readelf is missing.
+    """
+    for program in ("strip", "readelf"):
+        if shutil.which(program) is None:
+            raise InstallError(f"{program} is needed to build for Linux: apt install binutils")
     for file in files:
+        stripped = file.with_name(f"{file.name}.stripped")
+        subprocess.run(["strip", "--strip-unneeded", "-o", str(stripped), str(file)], check=True)
+        if _is_aligned(stripped):
+            stripped.replace(file)
+        else:
+            stripped.unlink()
         file.chmod(0o755)
-        subprocess.run(["strip", "--strip-unneeded", str(file)], check=True)
+
+
+def _is_aligned(file: Path) -> bool:
+    """Tell whether the segments lie in the file as in memory; strip misplaces what patchelf moved."""
+    told = subprocess.run(["readelf", "-lW", str(file)], capture_output=True, text=True, check=True).stdout
+    segments = [[int(word, 16) for word in match] for match in _SEGMENT.findall(told)]
+    return bool(segments) and all((offset - address) % align == 0 for offset, address, align in segments)
 
 
 def _copy_licence(name: str, source: Path, licences_dir: Path) -> None:

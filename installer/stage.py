@@ -14,6 +14,7 @@ from pathlib import Path
 from edge_app.errors import InstallError
 from edge_app.installed.release import MODEL
 from edge_app.model.bundle import MANIFEST, SIGNATURE, load_bundle
+from edge_app.model.bundle import MODEL as WHOLE_MODEL
 from installer import guides, launchers, parts, seal, wheels
 from installer.recipe import ROOT, Recipe
 from installer.runtime import LAYOUTS, lay_runtime
@@ -82,8 +83,11 @@ def _copy_model(recipe: Recipe, tree: Path) -> None:
 
 
 def load_names(bundle_dir: Path) -> list[str]:
-    """Return the names of the files that a bundle's manifest lists."""
-    return sorted(json.loads((bundle_dir / MANIFEST).read_bytes())["files"])
+    """Return the names of the files that a bundle's manifest lists, without the whole model.
+
+    That is for other runtimes: the same weights a second time.
+    """
+    return sorted(json.loads((bundle_dir / MANIFEST).read_bytes())["files"].keys() - {WHOLE_MODEL})
 
 
 def _write_licences(packages: list[Distribution], licences_dir: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_app.errors import InstallError
 from edge_app.web.language import LANGUAGES
+from installer.machine import strip_symbols
 from installer.opencv import replace_video
 from installer.recipe import PYTHON, ROOT, Target
 
@@ -30,6 +31,9 @@ _NOT_SHIPPED = (
     *("numpy/f2py", "numpy/_core/include", "onnxruntime/tools", "onnxruntime/transformers"),
     *("onnxruntime/quantization", "onnxruntime/datasets", "onnxruntime/backend"),
     *("onnxruntime/capi/libonnxruntime.so.*", "PIL/_avif.*", "pillow.libs/libavif*"),
+    # Pictures of text: the reports' text is fpdf2's and HarfBuzz' own.
+    *("PIL/_imagingft.*", "PIL/_imagingtk.*", "pillow.libs/libfreetype*", "pillow.libs/libharfbuzz*"),
+    *("pillow.libs/libbrotli*", "pillow.libs/libpng*"),
     # Accelerators that have a twin in Python; the reports' few glyphs need no haste.
     *("fontTools/**/*.so", "fontTools/**/*.pyd", "share"),
     *("cv2/opencv_videoio_ffmpeg*.dll", "pytz/zoneinfo"),
@@ -68,9 +72,11 @@ def lay_wheels(target: Target, site_dir: Path, runtime_dir: Path) -> None:
         raise InstallError(f"The wheels of {target.lock} could not be laid out: {done.stderr.strip()}")
     if target.system == "windows":
         _move_vc_runtime(site_dir, runtime_dir)
+        _prune(site_dir)
     else:
         replace_video(site_dir)
-    _prune(site_dir)
+        _prune(site_dir)
+        strip_symbols([path for path in site_dir.rglob("*.so*") if path.is_file()])
 
 
 def _move_vc_runtime(site_dir: Path, runtime_dir: Path) -> None:

@@ -112,7 +112,7 @@ def _add_install(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-service", action="store_true", help="no systemd service")
     command.add_argument("--link", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--yes", action="store_true", help="do not ask")
-    command.set_defaults(prefix=default_prefix())
+    command.set_defaults(prefix=None)  # asked for only here: a service has no home folder
 
 
 def _own_prefix() -> Path:
@@ -121,7 +121,7 @@ def _own_prefix() -> Path:
 
 
 def _install(options: argparse.Namespace) -> int:
-    home = Home(options.prefix.absolute())
+    home = Home((options.prefix or default_prefix()).absolute())
     if not _agreed(options, f"Install Fracture Edge in {home.path}?"):
         return _OTHER
     wishes = Wishes(options.port, options.trusted_key, options.allow_older, options.link)

@@ -113,9 +113,35 @@ def _callers() -> list[int]:
 
 def _runs_from(home: Home, process: psutil.Process) -> bool:
     try:
-        return Path(process.exe()).is_relative_to(home.versions.resolve())
+        return _program(process).is_relative_to(home.versions.resolve())
     except (psutil.Error, OSError):
         return False
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    _QUERY_LIMITED_INFORMATION, _LONGEST = 0x1000, 32767
+
+    def _program(process: psutil.Process) -> Path:
+        """Return a process' program, asked in the way that Wine answers as well.
+
+        Source: Windows, QueryFullProcessImageNameW.
+        """
+        kernel = ctypes.windll.kernel32
+        handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, process.pid)
+        path, length = ctypes.create_unicode_buffer(_LONGEST), ctypes.c_ulong(_LONGEST)
+        try:
+            if not kernel.QueryFullProcessImageNameW(handle, 0, path, ctypes.byref(length)):
+                raise ctypes.WinError()
+        finally:
+            kernel.CloseHandle(handle)
+        return Path(path.value)
+
+else:
+
+    def _program(process: psutil.Process) -> Path:
+        return Path(process.exe())
 
 
 def _signal(process: psutil.Process, kill: bool) -> None:

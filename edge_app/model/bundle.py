@@ -71,7 +71,7 @@ def load_bundle(bundle_dir: Path, variant: str = FLOAT32, trusted_key: Path | No
 
     Raises:
         BundleError: the manifest is missing, unreadable or of another schema, is not signed as asked, knows
-            no such variant, or a file is missing or altered.
+            no such variant, or a file is altered or missing; only `model.onnx`, which no app runs, may be.
     """
     text = _read(bundle_dir / MANIFEST)
     if trusted_key is not None:
@@ -147,9 +147,14 @@ def _gate(manifest: Manifest, files: Mapping[str, bytes]) -> InputGate | None:
 
 
 def _verify(bundle_dir: Path, hashes: Mapping[str, str], wanted: set[str]) -> dict[str, bytes]:
-    """Hash every file, and keep the bytes of those that are wanted."""
+    """Hash every file, and keep the bytes of those that are wanted.
+
+    The whole model repeats the pair's weights for other runtimes; a stick leaves it out.
+    """
     kept = {}
     for name, sha256 in hashes.items():
+        if name == MODEL and name not in wanted and not (bundle_dir / name).exists():
+            continue
         data = _read_file(bundle_dir, name)
         if sha256_of(data) != sha256:
             raise BundleError(

@@ -155,7 +155,14 @@ Section Uninstall
     Pop $0
     RMDir /r "$INSTDIR\versions"
     RMDir /r "$INSTDIR\deployments"
-    RMDir /r "$INSTDIR\bin"
+    ; The program that waited for the app ends a moment after it, and until then holds its own file.
+    ${For} $1 1 40
+        RMDir /r "$INSTDIR\bin"
+        ${IfNot} ${FileExists} "$INSTDIR\bin\*.*"
+            ${Break}
+        ${EndIf}
+        Sleep 500
+    ${Next}
     Delete "$INSTDIR\current"
     Delete "$INSTDIR\icon.svg"
     Delete "$INSTDIR\icon.ico"

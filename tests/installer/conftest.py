@@ -1,7 +1,7 @@
 """A release for Linux, built once, and empty systems to install it in.
 
-`FRACTURE_BARE_SYSTEM` names a debootstrap'd folder and `FRACTURE_DIST` a folder of built files, where they
-are there already: both take minutes to make.
+`FRACTURE_BARE_SYSTEM` and `FRACTURE_BOOTING_SYSTEM` (with systemd) name debootstrap'd folders, if there are
+any yet, `FRACTURE_DIST` a folder of built files: each takes minutes to make.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edge_app.installed.release import FACTS
 from installer.seal import write_sums
 from tests.installer.account import Account
 from tests.installer.bare import BareSystem, bootstrap, build, require_bare_systems
+from tests.installer.booted import BootedSystem
 
 STICK = "/media/stick"
 
@@ -78,6 +79,17 @@ def account(built: Built, free_ports: tuple[int, int]) -> Iterator[Account]:
     yield account
     account.kill_everything()
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def booted(built: Built, tmp_path: Path) -> Iterator[BootedSystem]:
+    with_systemd = _given("FRACTURE_BOOTING_SYSTEM") or bootstrap(
+        tmp_path / "base", ("systemd-sysv", "dbus")
+    )
+    system = BootedSystem(with_systemd, tmp_path / "booted")
+    shutil.copytree(built.release, system.root / STICK.lstrip("/"))
+    yield system
+    system.close()
 
 
 @pytest.fixture(scope="session")

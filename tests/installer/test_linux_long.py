@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import time
 from pathlib import Path
 
 import pytest
+import requests
 
+from edge_app.installed.linux import UNIT
+from edge_app.installed.processes import health
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S
-from tests.conftest import DEFAULT_BUNDLE
+from tests.conftest import DEFAULT_BUNDLE, require
 from tests.installer.account import Account, done
+from tests.installer.booted import BootedSystem
 from tests.installer.conftest import STICK, Built, copy_release, put
 from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer, flip_byte, survive_kills
+from tests.system_calls import traced, writes
 
 pytestmark = [
     pytest.mark.slow,
@@ -122,3 +129,44 @@ def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeS
     assert refused.returncode == 4
     assert "without AVX2" in refused.stderr
     assert not (system.root / PREFIX).exists()
+
+
+def test_service_is_closed_starts_and_stops_ten_times_and_leaves_with_the_app(
+    booted: BootedSystem, xray: Path
+) -> None:
+    told = booted.done(f"{STICK}/install.sh", "--yes")
+    assert "CERTIFICATE OF THIS PC" in told
+    booted.done("fracture-edge", "open")
+    assert json.loads(booted.ask(xray))["device"] == "cpu"
+    score = booted.done("systemd-analyze", "security", UNIT).splitlines()[-1]
+    assert float(re.search(r"exposure level for \S+: (\S+)", score)[1]) < 2  # type: ignore[index]
+    for _ in range(10):
+        started_s = time.monotonic()
+        booted.done("systemctl", "stop", UNIT)
+        assert time.monotonic() - started_s < 20
+        assert booted.run("sh", "-c", "ls -l /proc/[0-9]*/exe | grep fracture-edge").stdout == ""
+        booted.done("systemctl", "start", UNIT)
+        booted.done("fracture-edge", "open")
+    booted.done("fracture-edge", "uninstall", "--yes")
+    assert booted.run("systemctl", "cat", UNIT).returncode != 0
+
+
+def test_installed_app_writes_no_file_over_three_uploads(
+    account: Account, built: Built, xray: Path
+) -> None:
+    done(account.install(built.release))
+    log_path = account.home / "calls"
+    app = account.start(*traced(require("strace"), log_path), account.prefix / "bin/fracture-edge", "serve")
+    while health(account.port) is None:
+        assert app.poll() is None, app.communicate()
+        time.sleep(0.2)
+    ready_at = len(log_path.read_text())
+    for _ in range(3):
+        files = {"file": xray.read_bytes()}
+        answer = requests.post(f"http://localhost:{account.port}/predict", files=files, timeout=60)
+        assert answer.status_code == 200
+    calls = log_path.read_text()[ready_at:]
+    account.kill_everything()
+    app.communicate()
+    assert calls
+    assert writes(calls) == []

@@ -31,6 +31,15 @@ int wmain(int count, wchar_t **words) {
 }
 """
 
+RANDOM_NUMBERS = """
+#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
+    return SystemFunction036(data, size);
+}
+"""
+BOOT_S = 300
+
 
 def make_runtime(folder: Path) -> Path:
     """Put the runtime together, and return its folder."""
@@ -73,7 +82,11 @@ def _compile_programs(runtime: Path, scratch: Path) -> None:
 
 
 class WinePC:
-    """A Windows PC in a folder, without a screen."""
+    """A Windows PC in a folder, without a screen.
+
+    Args:
+        folder: Made here.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._wine = require("wine", "wine64")
@@ -81,24 +94,52 @@ class WinePC:
             **os.environ,
             "WINEPREFIX": str(folder),
             "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml=",
+            "WINEDLLOVERRIDES": "mscoree,mshtml,winedbg.exe=",
             "BROWSER": "",
         }
-        self.run("winecfg", "-v", "win10")
         self.drive = folder / "drive_c"
+        self._start("winecfg", "-v", "win10", stdout=subprocess.DEVNULL).wait(BOOT_S)
+        self._supply_random_numbers()
+        # Windows' services inherit the pipes of the program that starts them, and its reader would wait for
+        # their end: so they belong to a program without pipes, which lasts as long as this PC.
+        self._session = self._start("cmd", "/c", "pause", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
-    def run(self, *words: str, limit_s: float = 300) -> subprocess.CompletedProcess[str]:
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start a Windows program; what it says comes through pipes, since Wine's files break Python."""
+        return self._start(*words, stdout=subprocess.PIPE)
+
+    def run(self, *words: str | Path, limit_s: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a Windows program to its end."""
-        return subprocess.run(
-            [self._wine, *words],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=limit_s,
-        )
+        with self.start(*words) as process:
+            try:
+                said, _ = process.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(words, process.returncode, said)
 
     def close(self) -> None:
         """End every Windows program."""
-        subprocess.run(["wineserver", "-k"], env=self._environment, check=False)
+        subprocess.run([require("wineserver"), "-k"], env=self._environment, check=False)
+        self._session.communicate()
+
+    def _start(
+        self, *words: str | Path, stdout: int, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self._wine, *map(str, words)],
+            env=self._environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def _supply_random_numbers(self) -> None:
+        """Give Wine 8 the library of Windows 10 that `cryptography` takes random numbers from."""
+        source, library = self.drive / "random.c", self.drive / "windows/system32/bcryptprimitives.dll"
+        if not library.exists():
+            source.write_text(RANDOM_NUMBERS)
+            output_of(f"{PREFIX}-gcc", "-s", "-shared", "-o", str(library), str(source), "-ladvapi32")
+            source.unlink()

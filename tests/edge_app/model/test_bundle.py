@@ -52,6 +52,15 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load_bundle(tmp_path)
 
 
+def test_whole_model_may_be_missing_but_not_altered(tmp_path: Path) -> None:
+    whole = toy.write_toy_bundle(tmp_path, {"model.onnx": b"for other runtimes"}) / "model.onnx"
+    whole.write_bytes(b"for another")
+    with pytest.raises(BundleError, match=r"model.onnx .* is not the file that was released"):
+        load_bundle(tmp_path)
+    whole.unlink()
+    assert load_bundle(tmp_path).graphs.features == toy.features_graph()
+
+
 def test_missing_bundle_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="--bundle"):
         load_bundle(tmp_path / "nowhere")

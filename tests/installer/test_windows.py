@@ -1,0 +1,134 @@
+"""Setup.exe under Wine, without a screen: `make test-installers`. What Wine cannot show: INSTALL.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import requests
+
+from edge_app.installed.processes import health
+from edge_app.predictor import Predictor
+from installer.build import pack_release
+from installer.recipe import Recipe, find_target, project_version
+from installer.stage import stage
+from tests.conftest import DEFAULT_BUNDLE, require
+from tests.installer.conftest import copy_release
+from tests.installer.trials import flip_byte
+from tests.installer.wine import WinePC, make_runtime
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("FRACTURE_INSTALLERS") != "long", reason="takes long; make test-installers runs it"
+    ),
+]
+START_S = 180
+
+
+class Setups(NamedTuple):
+    """Two installers of the same app, the second with a later version number."""
+
+    first: Path
+    newer: Path
+
+
+@pytest.fixture(scope="module")
+def setups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setups]:
+    for program, package in {
+        "makensis": "nsis",
+        "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-win32",
+    }.items():
+        require(program, package)
+    folder = tmp_path_factory.mktemp("windows")
+    runtime = make_runtime(folder / "python")
+    target = find_target("windows-x86_64", "cpu")
+    first = Recipe(target, DEFAULT_BUNDLE, folder, project_version(), str(runtime))
+    newer = Recipe(target, DEFAULT_BUNDLE, folder, "9.0.0", str(runtime))
+    stage(first, folder / first.name)
+    copy_release(folder / first.name, folder / newer.name, version=newer.version)
+    yield Setups(*(pack_release(recipe, folder / recipe.name)[0] for recipe in (first, newer)))
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def pc(tmp_path: Path) -> Iterator[WinePC]:
+    pc = WinePC(tmp_path / "wine")
+    yield pc
+    pc.close()
+
+
+def test_installs_silently_answers_upgrades_and_leaves_nothing(
+    pc: WinePC, setups: Setups, xray: Path, free_ports: tuple[int, int]
+) -> None:
+    port = free_ports[0]
+    before = files_of(pc)
+    installed = pc.run(setups.first, "/S", f"/PORT={port}")
+    assert installed.returncode == 0, installed.stdout
+    prefix = next(pc.drive.glob("users/*/AppData/Local/Programs/FractureEdge"))
+    certificate = json.loads((prefix / "deployments/0001/certificate.json").read_bytes())
+    assert certificate["verdict"] == "certified"
+    command = prefix / "bin" / "fracture-edge.exe"
+    serve(pc, command, port)
+    expect_own_answer(prefix, "0001", xray, port)
+    assert "Running on cpu" in pc.run(command, "status").stdout
+
+    upgraded = pc.run(setups.newer, "/S")
+    assert upgraded.returncode == 0, upgraded.stdout
+    assert "Fracture Edge 9.0.0" in pc.run(command, "status").stdout
+    expect_own_answer(prefix, "0002", xray, port)
+    assert pc.run(command, "verify").returncode == 0
+
+    assert pc.run(prefix / "uninstall.exe", "/S").returncode == 0
+    await_absence(prefix)
+    assert health(port) is None
+    assert files_of(pc) == before
+    assert pc.run("reg", "query", r"HKCU\Software\FractureEdge").returncode != 0
+
+
+def test_flipped_byte_of_the_installer_is_refused(pc: WinePC, setups: Setups, tmp_path: Path) -> None:
+    before = files_of(pc)
+    damaged = Path(shutil.copy(setups.first, tmp_path / "Setup.exe"))
+    flip_byte(damaged, random.Random(17))  # noqa: S311 - a trial that can be repeated
+    assert pc.run(damaged, "/S").returncode != 0
+    assert files_of(pc) == before
+
+
+def serve(pc: WinePC, command: Path, port: int) -> None:
+    """Start the app, and wait until it answers."""
+    app = pc.start(command, "serve")
+    deadline_s = time.monotonic() + START_S
+    while health(port) is None:
+        assert app.poll() is None, app.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.2)
+
+
+def expect_own_answer(prefix: Path, deployment: str, xray: Path, port: int) -> None:
+    """Hold the app's answer under Wine against this machine's own."""
+    own = Predictor(prefix / "deployments" / deployment / "model", device="cpu").predict(xray.read_bytes())
+    files = {"file": xray.read_bytes()}
+    answer = requests.post(f"http://localhost:{port}/predict", files=files, timeout=120).json()
+    assert answer["prediction"] == own.prediction
+    assert answer["probability"] == pytest.approx(own.probability, abs=1e-4)
+
+
+def await_absence(folder: Path) -> None:
+    """Wait until a folder is gone: an uninstaller goes on in a copy of itself."""
+    deadline_s = time.monotonic() + START_S
+    while folder.exists():
+        assert time.monotonic() < deadline_s, sorted(folder.rglob("*"))[:20]
+        time.sleep(0.2)
+
+
+def files_of(pc: WinePC) -> set[Path]:
+    """Return the files that programs may have left, without Windows' own and what is temporary."""
+    paths = (path for path in (pc.drive / "users").rglob("*") if path.is_file())
+    return {path for path in paths if "Temp" not in path.parts}
