@@ -66,7 +66,7 @@ def waiting_share(scan: Scan, size_px: int, batch_size: int, steps: int) -> floa
     """Measure which share of its time a training of `MODEL` waits for data, after a first step."""
     model = build_model(MODEL, size_px)
     rate = StageCosine(1e-4, 0, steps + 1, 1)
-    learner = Learner(model, rate, batch_size, CELL_LOSS_WEIGHT, tf.distribute.get_strategy())
+    learner = Learner(model, rate, batch_size, CELL_LOSS_WEIGHT, 0.02, 0.998, tf.distribute.get_strategy())
     batches = iter(_batches(scan, batch_size))
     float(learner.step(next(batches)))
     begin, waited = monotonic(), 0.0

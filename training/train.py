@@ -30,7 +30,9 @@ from training.runs.config import (
     CELL_LOSS_WEIGHT,
     FLOAT32,
     LEAKS,
+    KEPT_EPOCHS,
     MIXED,
+    SCHEDULES,
     STRATEGIES,
     Config,
 )
@@ -81,6 +83,34 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=from_0,
         default=CELL_LOSS_WEIGHT,
         help="weight of the loss on boxes, where the data have them; 0 for none",
+    )
+    add_option(parser, "smoothing", type=from_0_below_1, default=0.02, help="labels towards one half")
+    add_option(
+        parser,
+        "averaging",
+        type=from_0_below_1,
+        default=0.998,
+        help="share of the averaged weights that a step keeps; 0 for none",
+    )
+    add_option(parser, "zoom", type=from_0_below_1, default=1 / 3, help="share of zoomed windows")
+    add_option(parser, "epoch_size", type=whole_number(0), default=0, help="X-rays; 0 for each one once")
+    add_option(
+        parser,
+        "fractured_share",
+        type=from_0_below_1,
+        default=0.0,
+        help="of the X-rays of an --epoch_size; 0 for what the data have",
+    )
+    add_option(parser, "schedule", choices=SCHEDULES, default="stages", help="of pretrained weights")
+    add_option(
+        parser,
+        "frozen_stride",
+        type=whole_number(0),
+        default=0,
+        help="pretrained layers with a cell for at most so many pixels do not learn",
+    )
+    add_option(
+        parser, "keep", choices=KEPT_EPOCHS, default="best", help="which epoch: best on validation, or last"
     )
     add_option(parser, "balance", choices=BALANCES, default="none", help="let both classes weigh alike")
     add_option(
@@ -138,7 +168,15 @@ def _config(options: argparse.Namespace, dataset: Dataset, precision: str) -> Co
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         dropout=options.dropout,
+        epoch_size=options.epoch_size,
+        fractured_share=options.fractured_share,
+        zoom=options.zoom,
+        smoothing=options.smoothing,
         localisation=options.localisation if boxed else 0.0,
+        averaging=options.averaging,
+        schedule=options.schedule,
+        frozen_stride=options.frozen_stride,
+        keep=options.keep,
         balance=options.balance,
         patience=options.patience,
         precision=precision,

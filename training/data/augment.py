@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 MAX_ROTATION_DEGREES = 15.0
 MAX_SHIFT = 0.05
 SCALE_RANGE = (0.85, 1.15)
+ZOOM_RANGE = (1.15, 1.7)
+UPSIDE_DOWN_SHARE = 0.15
+BLURRED_SHARE = 0.2
 GAMMA_RANGE = (0.7, 1.4)
 CONTRAST_RANGE = (0.8, 1.2)
 MAX_NOISE = 6.0
 MAX_BORDER = 0.08
+MAX_BLUR_PX = 1.2
+# Of the zoomed windows of a picture with boxes, this share looks for one of them.
+AIMED_SHARE = 0.75
+# A box counts as left out of a window up to the first share of its area, and as in it from the second on.
+CUT_SHARES = (0.1, 0.6)
+_WINDOWS_TRIED = 8
 
 # The normal distribution in 256 equally likely steps: random bytes become noise by looking them up, which
 # is several times faster than drawing normal numbers.
@@ -22,7 +31,7 @@ _NORMAL = np.array([NormalDist().inv_cdf((step + 0.5) / 256) for step in range(2
 
 
 def augment(
-    square: NDArray[np.uint8], mask: NDArray[np.uint8], generator: np.random.Generator
+    square: NDArray[np.uint8], mask: NDArray[np.uint8], generator: np.random.Generator, zoom: float = 0.0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Change one square at random as X-rays differ in practice; its mask moves along.
 
@@ -31,30 +40,35 @@ def augment(
     - collimation: at each edge, half of the time, a blade darkens up to `MAX_BORDER` of the picture's side,
       but never a box
     - exposure: gamma in `GAMMA_RANGE`, then contrast about mid-grey in `CONTRAST_RANGE`
-    - sensor noise: normal, standard deviation up to `MAX_NOISE` grey levels
-    - geometry: mirrored left to right half of the time, turned by up to `MAX_ROTATION_DEGREES` either way,
-      scaled in `SCALE_RANGE`, shifted by up to `MAX_SHIFT` of the side, and back as far as a box would
-      leave the square
+    - sensor noise: normal, standard deviation up to `MAX_NOISE` grey levels; `BLURRED_SHARE` of the
+      pictures blurred before, by up to `MAX_BLUR_PX`
+    - geometry: mirrored left to right half of the time, `UPSIDE_DOWN_SHARE` turned over, turned by up to
+      `MAX_ROTATION_DEGREES` either way, scaled in `SCALE_RANGE`, shifted by up to `MAX_SHIFT` of the side,
+      and back as far as a box would leave the square
+    - or, for a share `zoom`, a window enlarged as `ZOOM_RANGE` tells, that may leave boxes out: whole ones
+      or none, as `CUT_SHARES` tells
 
     What lies around the picture stays black, as it is in the clinic.
 
     Args:
         square: uint8 (S, S).
-        mask: uint8 (S, S), drawn boxes, 255 inside and 0 elsewhere.
+        mask: uint8 (S, S), drawn boxes, each box's number inside and 0 elsewhere.
         generator: The source of all randomness.
+        zoom: The share of windows, 0..1.
 
     Returns:
-        The changed square and mask, uint8 (S, S) each.
+        The changed square and mask, uint8 (S, S) each; the mask holds the boxes that are left.
     """
     rows, columns = _random_field(square, mask, generator)
-    exposed = _add_noise(cv2.LUT(square, _random_exposure(generator)), generator)
+    exposed = cv2.LUT(square, _random_exposure(generator))
+    exposed = _add_noise(_blur(exposed, generator), generator)
     collimated = np.zeros_like(square)
     collimated[rows, columns] = exposed[rows, columns]
-    affine, size = _random_affine(mask, generator), square.shape[::-1]
-    return (
-        cv2.warpAffine(collimated, affine, size),
-        cv2.warpAffine(mask, affine, size, flags=cv2.INTER_NEAREST),
-    )
+    affine, moved = _random_window(mask, generator) if generator.random() < zoom else (None, mask)
+    if affine is None:
+        affine = _random_affine(mask, generator)
+        moved = _warp_mask(mask, affine)
+    return cv2.warpAffine(collimated, affine, square.shape[::-1]), moved
 
 
 def _random_field(
@@ -88,17 +102,71 @@ def _add_noise(square: NDArray[np.uint8], generator: np.random.Generator) -> NDA
     return cv2.add(square, noise, dtype=cv2.CV_8U)
 
 
+def _blur(square: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    blurred, sigma_px = generator.random() < BLURRED_SHARE, generator.uniform(0.4, MAX_BLUR_PX)
+    return cv2.GaussianBlur(square, (0, 0), sigma_px) if blurred else square
+
+
 def _random_affine(mask: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.float64]:
     size_px = len(mask)
     centre = (size_px - 1) / 2
-    angle = generator.uniform(-MAX_ROTATION_DEGREES, MAX_ROTATION_DEGREES)
-    matrix = cv2.getRotationMatrix2D((centre, centre), angle, generator.uniform(*SCALE_RANGE))
+    matrix = _turned((centre, centre), generator.uniform(*SCALE_RANGE), size_px, generator)
     matrix[:, 2] += generator.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size_px
-    if generator.random() < 0.5:
-        matrix[0] = [0, 0, size_px - 1] - matrix[0]
     if mask.any():
         matrix[:, 2] += _way_back(matrix, cv2.boundingRect(mask), size_px)
     return matrix
+
+
+def _turned(
+    centre: tuple[float, float], scale: float, size_px: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Turn, scale and mirror at random; a point (x, y) in pixels comes to stay, but for the mirrors."""
+    angle = generator.uniform(-MAX_ROTATION_DEGREES, MAX_ROTATION_DEGREES)
+    matrix = cv2.getRotationMatrix2D(centre, angle, scale)
+    for axis, share in enumerate((0.5, UPSIDE_DOWN_SHARE)):
+        if generator.random() < share:
+            matrix[axis] = [0, 0, size_px - 1] - matrix[axis]
+    return matrix
+
+
+def _random_window(
+    mask: NDArray[np.uint8], generator: np.random.Generator
+) -> tuple[NDArray[np.float64] | None, NDArray[np.uint8]]:
+    """Draw windows until one cuts no box in half.
+
+    Returns:
+        The affine to the window and the mask of the boxes in it; None and the mask where all cut one.
+    """
+    size_px = len(mask)
+    areas = np.bincount(mask.ravel())
+    for _ in range(_WINDOWS_TRIED):
+        scale = generator.uniform(*ZOOM_RANGE)
+        matrix = _turned(_point_of_interest(mask, areas, generator), scale, size_px, generator)
+        # the turn leaves the point where it was, which is somewhere in the window
+        moved = _warp_mask(mask, matrix)
+        shown = np.bincount(moved.ravel(), minlength=len(areas)) / np.maximum(areas * scale**2, 1)
+        least, most = CUT_SHARES
+        gone = shown <= least
+        gone[0] = False
+        if not ((shown[1:] > least) & (shown[1:] < most)).any():
+            return matrix, np.where(gone[moved], 0, moved).astype(np.uint8)
+    return None, mask
+
+
+def _point_of_interest(
+    mask: NDArray[np.uint8], areas: NDArray[np.int64], generator: np.random.Generator
+) -> tuple[float, float]:
+    """Choose the point (x, y) that a window keeps in its place: in a box, or anywhere."""
+    numbers = np.flatnonzero(areas[1:]) + 1
+    if numbers.size and generator.random() < AIMED_SHARE:
+        left, top, width, height = cv2.boundingRect((mask == generator.choice(numbers)).astype(np.uint8))
+        return left + width * generator.random(), top + height * generator.random()
+    x, y = generator.uniform(0, len(mask) - 1, 2)
+    return float(x), float(y)
+
+
+def _warp_mask(mask: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return cv2.warpAffine(mask, matrix, mask.shape[::-1], flags=cv2.INTER_NEAREST)
 
 
 def _way_back(

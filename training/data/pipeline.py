@@ -30,6 +30,22 @@ class Share:
 WHOLE = Share()
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """What an epoch draws: `size` X-rays, of which the share `fractured` is, and how many are zoomed into.
+
+    With size 0 it draws each X-ray once. Whoever is rarer than wanted is drawn again, each time augmented
+    otherwise.
+    """
+
+    size: int = 0
+    fractured: float = 0.0
+    zoom: float = 0.0
+
+
+AS_FOUND = Sampling()
+
+
 def training_batches(
     scan: Scan,
     chosen: NDArray[np.int64],
@@ -38,6 +54,7 @@ def training_batches(
     seed: int,
     first_epoch: int = 0,
     share: Share = WHOLE,
+    sampling: Sampling = AS_FOUND,
 ) -> tf.data.Dataset:
     """Make an endless stream of shuffled, augmented batches.
 
@@ -54,36 +71,44 @@ def training_batches(
         seed: Any whole number.
         first_epoch: The number of the first epoch to produce.
         share: The share of each batch to produce.
+        sampling: What an epoch draws.
 
     Returns:
         Batches of B samples for one replica, B = batch_size / share.replicas: images, float32 (B, S, S, 1)
         in 0..255; targets `logit`, the label, float32 (B, 1), and `evidence`, the cells that show a
         fracture, float32 (B, S / 16, S / 16, 1), 0 or 1 each; and the samples' weights, float32 (B,).
     """
-    usable = len(chosen) // batch_size * batch_size
     size = batch_size // share.replicas
     size_px = scan.squares[0].shape[0]
     side = size_px // CELL_PX
+    labels = np.array([sample.fractured for sample in scan.samples])
 
     def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
-        shuffled = np.random.default_rng((seed, int(epoch))).permutation(len(chosen))[:usable]
-        mine = shuffled.reshape(-1, share.count, batch_size // share.count)[:, share.index]
-        return chosen[mine.reshape(-1, size)]
+        drawn = draw_epoch(chosen, labels, sampling, np.random.default_rng((seed, int(epoch))))
+        drawn = drawn[: len(drawn) // batch_size * batch_size]
+        # an X-ray that is drawn twice is augmented twice: its turn tells which time it is
+        turns = np.stack([drawn, np.arange(len(drawn))], axis=-1)
+        return turns.reshape(-1, share.count, batch_size // share.count, 2)[:, share.index].reshape(
+            -1, size, 2
+        )
 
-    def sample(place: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
+    def sample(place: int, turn: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
         height, width = map(int, scan.shapes[place])
-        mask = draw_boxes(scan.samples[place].boxes, height, width, size_px)
-        generator = np.random.default_rng((seed, epoch, place))
-        square, mask = augment(scan.squares[place], mask, generator)
-        label = np.array([scan.samples[place].fractured], np.float32)
+        xray = scan.samples[place]
+        mask = draw_boxes(xray.boxes, height, width, size_px)
+        generator = np.random.default_rng((seed, epoch, place, turn))
+        # where a fracture's place is unknown, a window's label would be, too
+        zoom = sampling.zoom if xray.boxes or not xray.fractured else 0.0
+        square, mask = augment(scan.squares[place], mask, generator, zoom)
+        label = np.array([mask.any() if xray.boxes else xray.fractured], np.float32)
         return to_tensor(square), label, to_cells(mask), weights[place]
 
     def batch(places: NDArray[np.int64], epoch: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-        samples = [sample(int(place), int(epoch)) for place in places]
+        samples = [sample(int(place), int(turn), int(epoch)) for place, turn in places]
         return tuple(np.stack(column) for column in zip(*samples, strict=True))
 
     def places_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        places = tf.ensure_shape(tf.numpy_function(order, (epoch,), tf.int64), (None, size))
+        places = tf.ensure_shape(tf.numpy_function(order, (epoch,), tf.int64), (None, size, 2))
         return tf.data.Dataset.from_tensor_slices(places).map(lambda rows: (rows, epoch))
 
     def load(places: tf.Tensor, epoch: tf.Tensor) -> Batch:
@@ -102,6 +127,41 @@ def training_batches(
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def draw_epoch(
+    chosen: NDArray[np.int64],
+    labels: NDArray[np.bool_],
+    sampling: Sampling,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Draw the X-rays of an epoch in random order.
+
+    Args:
+        chosen: int64 (n,), the indices to draw from.
+        labels: bool (N,), which are fractured.
+        sampling: How many, and which share of them fractured; 0 leaves the share as it is.
+        generator: The source of all randomness.
+
+    Returns:
+        int64 (size,), or (n,) where no size is wanted. No X-ray occurs twice before all of its class have
+        occurred.
+    """
+    if not sampling.size:
+        return generator.permutation(chosen)
+    share = sampling.fractured or float(labels[chosen].mean())
+    fractured = round(share * sampling.size)
+    drawn = [
+        _cycle(chosen[labels[chosen] == label], count, generator)
+        for label, count in ((True, fractured), (False, sampling.size - fractured))
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def _cycle(indices: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Draw without replacement, beginning anew when all are drawn."""
+    rounds = -(-count // max(len(indices), 1))
+    return np.concatenate([indices[:0], *(generator.permutation(indices) for _ in range(rounds))])[:count]
 
 
 def sample_weights(

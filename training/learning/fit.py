@@ -15,16 +15,16 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from edge_app.errors import DataError
-from training.data.pipeline import sample_weights, training_batches
+from training.data.pipeline import Sampling, sample_weights, training_batches
 from training.data.prepare import TrainingData
 from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics
 from training.evaluation.scorers import LogitModel
-from training.learning.keeper import History, Keeper, best_epoch
+from training.learning.keeper import History, Keeper, chosen_epoch, values_of
 from training.learning.learner import Learner
 from training.learning.stages import apply_stage, plan_stages, stage_rate
 from training.learning.strategies import is_chief, share_of_batch
-from training.runs.config import Config
+from training.runs.config import BEST, Config
 
 DRAWS_PER_EPOCH = 1_000_000
 _STEPS_BETWEEN_LOSSES = 10
@@ -58,9 +58,9 @@ def fit(
     if keeper.epochs_done:
         keeper.restore_weights(model.variables)
         logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
-    steps = len(data.chosen(TRAIN)) // config.batch_size
-    validate = _validator(model, data)
-    stages = plan_stages(model, config.epochs, pretrained)
+    steps = (config.epoch_size or len(data.chosen(TRAIN))) // config.batch_size
+    validate = _validator(model, data) if config.keep == BEST else lambda: None
+    stages = plan_stages(model, config.epochs, pretrained, config.schedule, config.frozen_stride)
     for stage in stages:
         if keeper.epochs_done >= stage.end:
             continue
@@ -70,10 +70,12 @@ def fit(
             stage_rate(stage, config.learning_rate, steps, config.epochs),
             config.batch_size,
             config.localisation,
+            config.smoothing,
+            config.averaging,
             strategy,
         )
         if keeper.epochs_done > stage.first_epoch:
-            keeper.restore_optimizer(learner.optimizer.variables)
+            keeper.restore_learner(learner.variables)
         batches = _distributed(config, data, keeper.epochs_done, strategy)
         for epoch in range(keeper.epochs_done, stage.end):
             if stage is stages[-1] and keeper.has_converged(stage, config.patience):
@@ -82,7 +84,9 @@ def fit(
             _seed_dropout(model, config.seed, epoch)
             begin = monotonic()
             loss = _run_epoch(learner, batches, steps, f"epoch {epoch + 1} of {config.epochs}")
-            keeper.keep(stage, loss, validate(), model.variables, learner.optimizer.variables)
+            with learner.averaged():
+                area, averaged = validate(), values_of(model.variables)
+            keeper.keep(stage, loss, area, averaged, model.variables, learner.variables)
             _log_epoch(keeper.history, config.epochs, monotonic() - begin)
 
 
@@ -92,11 +96,12 @@ def _distributed(
     """Make the stream of batches for the replicas of this process."""
     chosen = data.chosen(TRAIN)
     weights = sample_weights(data.scan.samples, chosen, config.balance)
+    sampling = Sampling(config.epoch_size, config.fractured_share, config.zoom)
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         share = share_of_batch(context)
         return training_batches(
-            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, share
+            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, share, sampling
         )
 
     return iter(strategy.distribute_datasets_from_function(batches))
@@ -123,7 +128,7 @@ def _run_epoch(learner: Learner, batches: Iterator[Any], steps: int, name: str) 
     return mean
 
 
-def _validator(model: keras.Model, data: TrainingData) -> Callable[[], float]:
+def _validator(model: keras.Model, data: TrainingData) -> Callable[[], float | None]:
     """Make a function that measures the AUROC on validation with the model as it is then."""
     chosen = data.chosen(VALIDATION)
     squares, labels = data.scan.only(chosen).squares, data.labels[chosen]
@@ -132,16 +137,16 @@ def _validator(model: keras.Model, data: TrainingData) -> Callable[[], float]:
 
 
 def _log_epoch(history: History, epochs: int, seconds: float) -> None:
-    last, best = history[-1], history[best_epoch(history) - 1]
-    left = timedelta(seconds=round(seconds * (epochs - len(history))))
+    last, chosen = history[-1], history[chosen_epoch(history) - 1]
     logger.info(
-        "Epoch %d of %d (%s): loss %s, validation AUROC %s, best %s in epoch %s; at most %s to go.",
+        "Epoch %d of %d (%s): loss %s%s; at most %s to go.",
         last["epoch"],
         epochs,
         last["stage"],
         last["loss"],
-        last["validation_auroc"],
-        best["validation_auroc"],
-        best["epoch"],
-        left,
+        f", validation AUROC {last['validation_auroc']}, best {chosen['validation_auroc']} in epoch "
+        f"{chosen['epoch']}"
+        if last["validation_auroc"]
+        else "",
+        timedelta(seconds=round(seconds * (epochs - len(history)))),
     )

@@ -1,4 +1,4 @@
-"""What is on disk of a training under way: its history, its best and its last state."""
+"""What is on disk of a training under way: its history, its chosen and its last state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from training.learning.stages import Stage
 from training.runs import rundir
@@ -16,7 +17,7 @@ History = list[dict[str, Any]]
 
 
 class Keeper:
-    """What is on disk of a run: its history, its best and its last state.
+    """What is on disk of a run: its history, its chosen and its last state.
 
     The last state is written at the end, and tells how far the run is: whatever a kill leaves half done
     belongs to an epoch that will be done again.
@@ -41,53 +42,53 @@ class Keeper:
         """Put the last state back into a model's variables, in their order."""
         rundir.assign_state(self._path, self._last, "weight", variables)
 
-    def restore_optimizer(self, variables: Iterable[Any]) -> None:
-        """Put the last state back into an optimizer's variables, in their order."""
-        rundir.assign_state(self._path, self._last, "optimizer", variables)
+    def restore_learner(self, variables: Iterable[Any]) -> None:
+        """Put the last state back into a learner's variables, in their order."""
+        rundir.assign_state(self._path, self._last, "learner", variables)
 
     def keep(
         self,
         stage: Stage,
         loss: float,
-        area: float,
+        area: float | None,
+        averaged: Sequence[NDArray[Any]],
         weights: Sequence[Any],
-        optimizer: Sequence[Any],
+        learner: Sequence[Any],
     ) -> None:
-        """Write an epoch down: the best state if it is the best, the history, the last state.
+        """Write an epoch down: its state if it is the chosen one, the history, the last state.
 
         Args:
             stage: The stage that it belongs to.
             loss: The mean over its samples.
-            area: The AUROC on validation.
-            weights: The model's variables.
-            optimizer: The optimizer's variables.
+            area: The AUROC on validation of the model with its averaged weights; None where the last
+                epoch is taken, whatever it is.
+            averaged: The model's variables with these.
+            weights: The model's variables as the next epoch begins with them.
+            learner: The learner's variables.
         """
         self.epochs_done += 1
+        figures = {"loss": loss} | ({} if area is None else {"validation_auroc": area})
+        texts = {name: f"{value:.6f}" for name, value in figures.items()}
         self.history.append(
-            {
-                "epoch": self.epochs_done,
-                "stage": stage.name,
-                "loss": f"{loss:.6f}",
-                "validation_auroc": f"{area:.6f}",
-            }
+            {"epoch": self.epochs_done, "stage": stage.name, "validation_auroc": "", **texts}
         )
         if self._writes:
-            state = {"epochs_done": np.array(self.epochs_done), **_arrays("weight", weights)}
-            best = rundir.best_checkpoint(self._run_dir, best_epoch(self.history))
-            if best_epoch(self.history) == self.epochs_done:
-                rundir.write_state(best, state)
+            done = {"epochs_done": np.array(self.epochs_done)}
+            chosen = rundir.chosen_checkpoint(self._run_dir, chosen_epoch(self.history))
+            if chosen_epoch(self.history) == self.epochs_done:
+                rundir.write_state(chosen, done | _arrays("weight", averaged))
             rundir.write_csv(self._run_dir / rundir.HISTORY, self.history)
-            state |= _arrays("optimizer", optimizer)
-            rundir.write_state(self._path, state)
-            for earlier in set(best.parent.glob("best-*.npz")) - {best}:
+            state = _arrays("weight", values_of(weights)) | _arrays("learner", values_of(learner))
+            rundir.write_state(self._path, done | state)
+            for earlier in set(chosen.parent.glob("chosen-*.npz")) - {chosen}:
                 earlier.unlink()
-            self._show({"loss": loss, "validation_auroc": area})
+            self._show(figures)
 
     def has_converged(self, stage: Stage, patience: int) -> bool:
         """Tell whether so many epochs of a stage have passed without a better one."""
         if not self.history:
             return False
-        return self.epochs_done - max(best_epoch(self.history), stage.first_epoch) >= patience
+        return self.epochs_done - max(chosen_epoch(self.history), stage.first_epoch) >= patience
 
     def _show(self, figures: Mapping[str, float]) -> None:
         with self._tensorboard.as_default(step=self.epochs_done):
@@ -96,11 +97,19 @@ class Keeper:
         self._tensorboard.flush()
 
 
-def best_epoch(history: History) -> int:
-    """Return the number, counted from 1, of the first epoch with the highest validation AUROC."""
-    areas = [float(row["validation_auroc"]) for row in history]
-    return 1 + areas.index(max(areas))
+def chosen_epoch(history: History) -> int:
+    """Return the number, counted from 1, of the first epoch with the highest validation AUROC.
+
+    Where nothing was validated, it is the last epoch.
+    """
+    areas = [float(row["validation_auroc"] or 0) for row in history]
+    return 1 + areas.index(max(areas)) if max(areas) else len(history)
 
 
-def _arrays(name: str, variables: Iterable[Any]) -> dict[str, Any]:
-    return {f"{name}_{index}": variable.numpy() for index, variable in enumerate(variables)}
+def values_of(variables: Iterable[Any]) -> list[NDArray[Any]]:
+    """Copy the values of variables."""
+    return [variable.numpy() for variable in variables]
+
+
+def _arrays(name: str, values: Iterable[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{name}_{index}": value for index, value in enumerate(values)}

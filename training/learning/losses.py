@@ -7,11 +7,14 @@ from collections.abc import Mapping
 import keras
 
 # Cells on a fracture are rare even in fractured X-rays; each counts as so many others.
-POSITIVE_CELL_WEIGHT = 20.0
+POSITIVE_CELL_WEIGHT = 8.0
 
 
 def sample_losses(
-    targets: Mapping[str, keras.KerasTensor], outputs: Mapping[str, keras.KerasTensor], localisation: float
+    targets: Mapping[str, keras.KerasTensor],
+    outputs: Mapping[str, keras.KerasTensor],
+    localisation: float,
+    smoothing: float = 0.0,
 ) -> keras.KerasTensor:
     """Compute each sample's loss: that of the answer, and where wanted that of the place.
 
@@ -21,11 +24,16 @@ def sample_losses(
         targets: `logit`, the labels (N, 1), and `evidence`, the cells on a fracture (N, h, w, 1), 0 or 1.
         outputs: The model's values of the same names and shapes.
         localisation: How much the place counts beside the answer; 0 leaves it out.
+        smoothing: How far the answer's labels are moved towards one half, 0..1.
 
     Returns:
         (N,).
+
+    Source:
+        Szegedy et al., Rethinking the Inception architecture, CVPR 2016, section 7: label smoothing.
     """
-    answer = keras.ops.binary_crossentropy(targets["logit"], outputs["logit"], from_logits=True)[:, 0]
+    labels = targets["logit"] * (1 - smoothing) + smoothing / 2
+    answer = keras.ops.binary_crossentropy(labels, outputs["logit"], from_logits=True)[:, 0]
     if not localisation:
         return answer
     cells = targets["evidence"]
@@ -34,14 +42,15 @@ def sample_losses(
 
 
 def cell_loss(cells: keras.KerasTensor, evidence: keras.KerasTensor) -> keras.KerasTensor:
-    """Compute the weighted cross-entropy of the evidence map.
+    """Compute the weighted mean of the evidence map's cross-entropies.
 
     Args:
         cells: (N, h, w, 1), 1 where a box lies, else 0.
         evidence: (N, h, w, 1), logits.
 
     Returns:
-        (N,), the mean over the cells.
+        (N,), the mean over the cells; one on a fracture counts `POSITIVE_CELL_WEIGHT` times.
     """
     each = keras.ops.binary_crossentropy(cells, evidence, from_logits=True)
-    return keras.ops.mean(each * (1 + (POSITIVE_CELL_WEIGHT - 1) * cells), axis=(1, 2, 3))
+    weights = 1 + (POSITIVE_CELL_WEIGHT - 1) * cells
+    return keras.ops.sum(each * weights, axis=(1, 2, 3)) / keras.ops.sum(weights, axis=(1, 2, 3))

@@ -33,18 +33,23 @@ class Stage:
         return self.first_epoch + self.epochs
 
 
-def plan_stages(model: keras.Model, epochs: int, pretrained: bool) -> tuple[Stage, ...]:
+def plan_stages(
+    model: keras.Model, epochs: int, pretrained: bool, schedule: str = "stages", frozen_stride: int = 0
+) -> tuple[Stage, ...]:
     """Decide which layers learn in which epochs.
 
     Random weights learn all at once. Above a pretrained backbone the random head learns first, for a
     tenth of the epochs, then the backbone's deepest third of layers with it, for a fifth, then all.
-    Batch normalisation keeps its pretrained statistics and parameters in every stage. Trainings too
-    short for a stage leave it out.
+    Batch normalisation keeps its pretrained statistics and parameters in every stage, and so do the
+    layers before the grid gets coarser than `frozen_stride` pixels a cell. Trainings too short for a
+    stage leave it out.
 
     Args:
         model: A model of `architectures.build_model`.
         epochs: One or more.
         pretrained: Whether the backbone starts from pretrained weights.
+        schedule: One of `config.SCHEDULES`; with "at_once" pretrained weights learn all at once, too.
+        frozen_stride: 0 where every layer learns.
 
     Returns:
         The stages, one after the other, of one epoch or more each.
@@ -52,10 +57,10 @@ def plan_stages(model: keras.Model, epochs: int, pretrained: bool) -> tuple[Stag
     learners = [
         layer.name
         for layer in model.layers
-        if layer.weights and not (pretrained and isinstance(layer, layers.BatchNormalization))
+        if layer.weights and not (pretrained and _keeps_pretrained(layer, model, frozen_stride))
     ]
     everything = frozenset(learners)
-    if not pretrained:
+    if not pretrained or schedule == "at_once":
         return (Stage("all", 0, epochs, everything),)
     backbone = [name for name in learners if name not in HEAD]
     top = HEAD | frozenset(backbone[-(len(backbone) // _TOP_LAYERS) :])
@@ -67,6 +72,13 @@ def plan_stages(model: keras.Model, epochs: int, pretrained: bool) -> tuple[Stag
         Stage("all", head_epochs + top_epochs, epochs - head_epochs - top_epochs, everything),
     )
     return tuple(stage for stage in stages if stage.epochs)
+
+
+def _keeps_pretrained(layer: layers.Layer, model: keras.Model, frozen_stride: int) -> bool:
+    """Tell whether a layer of a pretrained backbone is never trained."""
+    if isinstance(layer, layers.BatchNormalization):
+        return True
+    return len(layer.output.shape) == 4 and model.input_shape[1] // layer.output.shape[1] <= frozen_stride
 
 
 def apply_stage(model: keras.Model, stage: Stage) -> None:

@@ -26,7 +26,7 @@ from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.evaluation.shortcuts import audit_shortcuts
 from training.learning import strategies
 from training.learning.fit import fit
-from training.learning.keeper import best_epoch
+from training.learning.keeper import chosen_epoch
 from training.networks.architectures import build_model
 from training.networks.weights import RANDOM, load_weights
 from training.runs import rundir
@@ -44,7 +44,7 @@ def train(
     cache: Cache = "memory",
     split: Path | None = None,
 ) -> None:
-    """Train, or go on with a training that was broken off, and evaluate the best epoch.
+    """Train, or go on with a training that was broken off, and evaluate the kept epoch.
 
     Args:
         config: What to train.
@@ -84,7 +84,7 @@ def train(
 
 
 def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
-    """Calibrate the best epoch, choose its threshold, and write down how good it is on validation.
+    """Calibrate the kept epoch, choose its threshold, and write down how good it is on validation.
 
     The calibration is folded into the last layer, so the model itself gives calibrated probabilities. It
     computes in 32-bit, whatever it was trained in.
@@ -96,12 +96,12 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
 
     Raises:
         DataError: the model gives no numbers, or scores normal X-rays higher than others.
-        RunError: the best state cannot be read.
+        RunError: its state cannot be read.
     """
     keras.config.set_dtype_policy(FLOAT32)
     model = build_model(config.model, config.image_size, config.dropout)
-    best = rundir.best_checkpoint(run_dir, best_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
-    rundir.assign_state(best, rundir.read_state(best), "weight", model.variables)
+    kept = rundir.chosen_checkpoint(run_dir, chosen_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
+    rundir.assign_state(kept, rundir.read_state(kept), "weight", model.variables)
     chosen = data.chosen(VALIDATION)
     scan, labels, groups = data.scan.only(chosen), data.labels[chosen], data.groups[chosen]
     scorer = KerasScorer(model, config.batch_size)

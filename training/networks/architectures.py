@@ -13,30 +13,24 @@ NECK_CHANNELS = 128
 HEAD = frozenset({"lateral", "context", "features", "evidence", "logit"})
 # Cells rarely lie on a fracture: without a start near their frequency the first steps only learn that.
 INITIAL_EVIDENCE = -5.0
-INITIAL_LOGIT = -3.0
+INITIAL_LOGIT = 3.4
 # The statistics must settle within a few hundred batches; the backbones' own 0.99 and 0.999 do not.
 NORM_MOMENTUM = 0.9
 _CUSTOM_FILTERS = (32, 64, 128, 256)
-# (repeats, kernel, stride, expansion, filters), EfficientNet-Lite0.
-# Source: Tan & Le, EfficientNet, ICML 2019, table 1; the Lite variant drops squeeze-and-excitation
-# and uses ReLU6.
-_LITE0_BLOCKS = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
+# Cells whose mean is the whole picture's evidence: a fracture covers a few.
+STRONGEST_CELLS = 8
+# (kernel, stride, expansion) of the seven stages of every EfficientNet-Lite.
+# Source: Tan & Le, EfficientNet, ICML 2019, table 1; the Lite variants drop squeeze-and-excitation
+# and use ReLU6.
+_LITE_STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
 
 
 def build_model(architecture: str, size_px: int, dropout: float = 0.2) -> keras.Model:
     """Build a classifier with random weights.
 
-    A 1 x 1 convolution turns each cell of a feature map into evidence for a fracture there. The
-    logarithm of the cells' summed exponentials, scaled and shifted, is the logit of the whole picture:
-    one strong cell is enough, and every cell gets a gradient.
+    A 1 x 1 convolution turns each cell of a feature map into evidence for a fracture there. The mean of
+    the strongest cells, scaled and shifted, is the logit of the whole picture: a small fracture is
+    enough, and a single noisy cell is not.
 
     The evidence starts as a constant, so that the first gradients reach the head only and leave a
     pretrained backbone in peace. Batch normalisation takes its statistics over all replicas of a
@@ -45,7 +39,7 @@ def build_model(architecture: str, size_px: int, dropout: float = 0.2) -> keras.
     Args:
         architecture: A key of `BACKBONES`.
         size_px: The input side S in pixels, a multiple of 32.
-        dropout: The share of features that a training step leaves out, 0..1.
+        dropout: The share of feature channels that a training step leaves out, 0..1.
 
     Returns:
         A model from float32 (N, S, S, 1) in 0..255 to the probability (N, 1), with the layers
@@ -53,7 +47,7 @@ def build_model(architecture: str, size_px: int, dropout: float = 0.2) -> keras.
         `probability`.
     """
     image = layers.Input((size_px, size_px, 1), name="image")
-    features = layers.Dropout(dropout, name="dropout")(_neck(*BACKBONES[architecture](image)))
+    features = layers.SpatialDropout2D(dropout, name="dropout")(_neck(*BACKBONES[architecture](image)))
     evidence = layers.Conv2D(
         1,
         1,
@@ -62,7 +56,7 @@ def build_model(architecture: str, size_px: int, dropout: float = 0.2) -> keras.
         dtype="float32",
         name="evidence",
     )(features)
-    pooled = keras.ops.logsumexp(evidence, axis=(1, 2))
+    pooled = keras.ops.mean(_strongest(evidence), axis=-1, keepdims=True)
     logit = layers.Dense(
         1,
         kernel_initializer="ones",
@@ -76,6 +70,13 @@ def build_model(architecture: str, size_px: int, dropout: float = 0.2) -> keras.
         layer.synchronized = True
         layer.momentum = NORM_MOMENTUM
     return model
+
+
+def _strongest(evidence: keras.KerasTensor) -> keras.KerasTensor:
+    """Keep the values of the strongest cells of an evidence map, (N, STRONGEST_CELLS) or all of fewer."""
+    _, rows, columns, _ = evidence.shape
+    cells = layers.Reshape((rows * columns,), dtype="float32", name="cells")(evidence)
+    return keras.ops.top_k(cells, min(STRONGEST_CELLS, rows * columns))[0]
 
 
 def freeze_batch_norm(model: keras.Model) -> None:
@@ -154,31 +155,41 @@ class Application:
         return network.get_layer(self.fine).output, network.get_layer(self.coarse).output
 
 
-def efficientnet_lite0(image: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Apply EfficientNet-Lite0 without its top; layers are named as in the published PyTorch weights.
+@dataclass(frozen=True)
+class EfficientNetLite:
+    """An EfficientNet-Lite as a backbone; layers are named as in the published PyTorch weights.
 
     Its three-channel first convolution takes one channel here: for grey pictures, whose three channels
     are equal, summed kernels give the same result. Its last 1 x 1 convolution is left out.
 
-    Args:
-        image: (N, S, S, 1), 0..255.
-
-    Returns:
-        Features (N, S / 16, S / 16, 112) and (N, S / 32, S / 32, 320).
+    `repeats` and `filters` tell the blocks and the channels of each of the seven stages.
     """
-    x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="scaled")(image)
-    x = _conv_norm(x, 32, 3, 2, "_conv_stem", "_bn0")
-    index = 0
-    fine = x
-    for repeats, kernel, stride, expansion, filters in _LITE0_BLOCKS:
-        if stride == 2:
-            fine = x  # the last map before the grid gets coarser
-        for repeat in range(repeats):
-            x = _inverted_residual(
-                x, kernel, stride if repeat == 0 else 1, expansion, filters, f"_blocks-{index}-"
-            )
-            index += 1
-    return fine, x
+
+    repeats: tuple[int, ...]
+    filters: tuple[int, ...]
+
+    def __call__(self, image: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Apply the network without its top.
+
+        Args:
+            image: (N, S, S, 1), 0..255.
+
+        Returns:
+            Features (N, S / 16, S / 16, C) and (N, S / 32, S / 32, D).
+        """
+        x = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32", name="scaled")(image)
+        x = _conv_norm(x, 32, 3, 2, "_conv_stem", "_bn0")
+        fine, index = x, 0
+        for stage, repeats, filters in zip(_LITE_STAGES, self.repeats, self.filters, strict=True):
+            kernel, stride, expansion = stage
+            if stride == 2:
+                fine = x  # the last map before the grid gets coarser
+            for repeat in range(repeats):
+                x = _inverted_residual(
+                    x, kernel, stride if repeat == 0 else 1, expansion, filters, f"_blocks-{index}-"
+                )
+                index += 1
+        return fine, x
 
 
 def _inverted_residual(
@@ -218,5 +229,7 @@ BACKBONES: dict[str, Callable[[keras.KerasTensor], tuple[keras.KerasTensor, kera
     "resnet50": Application(keras.applications.ResNet50, *_CAFFE, "conv4_block6_out", "conv5_block3_out"),
     "densenet121": Application(keras.applications.DenseNet121, *_TORCH, "pool4_relu", "relu"),
     "mobilenetv2": Application(keras.applications.MobileNetV2, *_TF, "block_13_expand_relu", "out_relu"),
-    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite0": EfficientNetLite((1, 2, 2, 3, 3, 4, 1), (16, 24, 40, 80, 112, 192, 320)),
+    "efficientnet_lite1": EfficientNetLite((1, 3, 3, 4, 4, 5, 1), (16, 24, 40, 80, 112, 192, 320)),
+    "efficientnet_lite2": EfficientNetLite((1, 3, 3, 4, 4, 5, 1), (16, 24, 48, 88, 120, 208, 352)),
 }

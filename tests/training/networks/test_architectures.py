@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tests.backbones import built
 from training.learning.losses import cell_loss
-from training.networks.architectures import BACKBONES, HEAD, build_model, freeze_batch_norm
+from training.networks.architectures import BACKBONES, HEAD, INITIAL_LOGIT, build_model, freeze_batch_norm
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -66,8 +66,17 @@ def test_grey_is_scaled_as_the_published_weights_expect(
 
 def test_untrained_model_starts_near_the_share_of_fractures() -> None:
     model = build_model("efficientnet_lite0", 384)
-    # every cell has the evidence -5: logit = -5 + ln(24 * 24) - 3 = -1.64
-    assert model.predict_on_batch(noise(1, 384)).item() == pytest.approx(0.162, abs=0.001)
+    # every cell has the evidence -5, and so has the mean of the strongest: logit = -5 + 3.4 = -1.6
+    assert model.predict_on_batch(noise(1, 384)).item() == pytest.approx(0.168, abs=0.001)
+
+
+def test_logit_is_the_mean_of_the_eight_strongest_cells() -> None:
+    model = build_model("custom", 64)
+    model.get_layer("evidence").set_weights([np.full((1, 1, 128, 1), 0.1), np.zeros(1)])
+    outputs = [model.get_layer(name).output for name in ("evidence", "logit")]
+    evidence, logit = keras.Model(model.input, outputs).predict_on_batch(noise(2, 64))
+    strongest = np.sort(evidence.reshape(2, 16))[:, -8:]
+    np.testing.assert_allclose(logit[:, 0], strongest.mean(axis=1) + INITIAL_LOGIT, rtol=1e-5)
 
 
 @EACH
@@ -125,7 +134,7 @@ def test_weights_of_a_mixed_training_serve_in_float32(bfloat16: None) -> None:
         keras.Model(model.input, model.get_layer("logit").output).predict_on_batch(pictures)
         for model in (trained, serving)
     )
-    assert np.abs(exact + 3 - np.log(4)).min() > 0.01  # the features reach the logit
+    assert np.abs(exact - 3.4).min() > 0.01  # the features reach the logit
     np.testing.assert_allclose(mixed, exact, atol=0.05)
 
 

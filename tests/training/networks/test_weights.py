@@ -17,11 +17,16 @@ from edge_app.errors import WeightsError
 from tests.backbones import built
 from tests.conftest import ROOT
 from training.networks.architectures import HEAD, build_model
-from training.networks.weights import LITE0, RANDOM, lite0_backbone, load_weights
+from training.networks.weights import PACKAGES, RANDOM, lite_backbone, load_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
+LITE0 = PACKAGES["efficientnet_lite0"]
 DATA = Path(os.environ.get("FRACTURE_DATA", ROOT.parent / "shared" / "data" / "fracatlas"))
+
+
+# Each network's number of blocks, less one.
+LITES = (("efficientnet_lite0", 15), ("efficientnet_lite1", 20), ("efficientnet_lite2", 20))
 
 
 def reference(name: str) -> Path:
@@ -54,12 +59,14 @@ def vgg16_file(vgg16: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def test_package_gives_the_features_of_an_independent_mapping() -> None:
-    path = reference("efficientnet_lite0")
-    model = build_model("efficientnet_lite0", 224)
-    assert load_weights(model, "efficientnet_lite0", "auto") == LITE0
-    expected = features(keras.saving.load_model(path), "_blocks_15__bn2", (noise(224, 3) - 127) / 128)
-    np.testing.assert_allclose(features(model, "_blocks-15-_bn2", noise(224)), expected, atol=1e-4)
+@pytest.mark.parametrize(("architecture", "last_block"), LITES)
+def test_package_gives_the_features_of_an_independent_mapping(architecture: str, last_block: int) -> None:
+    path = reference(architecture)
+    model = build_model(architecture, 224)
+    assert load_weights(model, architecture, "auto") == PACKAGES[architecture].origin
+    theirs, ours = f"_blocks_{last_block}__bn2", f"_blocks-{last_block}-_bn2"
+    expected = features(keras.saving.load_model(path), theirs, (noise(224, 3) - 127) / 128)
+    np.testing.assert_allclose(features(model, ours, noise(224)), expected, atol=1e-4)
 
 
 def test_file_with_other_layer_names_gives_the_weights_of_the_package() -> None:
@@ -187,12 +194,12 @@ def test_custom_network_has_no_published_weights() -> None:
 
 def test_altered_package_is_refused() -> None:
     with pytest.raises(WeightsError, match="SHA-256 differs"):
-        lite0_backbone(sha256="0" * 64)
+        lite_backbone("efficientnet_lite0", LITE0._replace(sha256="0" * 64))
 
 
 def test_missing_package_says_what_to_install() -> None:
     with pytest.raises(WeightsError, match=r"requirements-train\.txt"):
-        lite0_backbone(package="no-such-package")
+        lite_backbone("efficientnet_lite0", LITE0._replace(name="no-such-package"))
 
 
 WITHOUT_NETWORK = """
