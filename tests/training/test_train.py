@@ -117,7 +117,7 @@ def test_run_directory_holds_everything(finished: Path) -> None:
     assert [row["stage"] for row in history] == ["head", "all", "all", "all"]
     best = max(history, key=lambda row: float(row["validation_auroc"]))["epoch"]
     checkpoints = {path.name for path in (finished / "checkpoint").iterdir()}
-    assert checkpoints == {"last.npz", f"best-00{best}.npz"}
+    assert checkpoints == {"last.npz", f"chosen-00{best}.npz"}
 
 
 def test_tensorboard_reads_what_every_epoch_gave(finished: Path) -> None:

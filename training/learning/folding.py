@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,7 +21,8 @@ class _Folded(layers.Layer):
 
     def __init__(self, convolution: layers.Layer, norm: layers.BatchNormalization) -> None:
         super().__init__(trainable=False)
-        self._pair = (lambda: convolution), (lambda: norm)  # else they would count as part of this layer
+        # a plain tuple of layers would count as part of this one
+        self._pair: tuple[Callable[[], Any], Callable[[], Any]] = (lambda: convolution), (lambda: norm)
 
     def call(self, maps: keras.KerasTensor) -> keras.KerasTensor:
         convolution, norm = (part() for part in self._pair)
