@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # The keys of `networks.architectures.BACKBONES`, told without TensorFlow.
-ARCHITECTURES = ("custom", "vgg16", "resnet50", "densenet121", "mobilenetv2",
-    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+ARCHITECTURES = (
+    "custom",
+    "vgg16",
+    "resnet50",
+    "densenet121",
+    "mobilenetv2",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+)
 BALANCES = ("none", "class", "part")
 LEAKS = ("stop", "leave_out")
 # Whether pretrained weights learn in stages.
@@ -35,10 +43,9 @@ class Config:
     `localisation` the weight of the loss on fracture boxes, `averaging` how much of the averaged weights a
     step keeps. `schedule` is "stages" or "at_once"; layers up to the stride `frozen_stride` do not learn.
 
-    `keep` is one of `KEPT_EPOCHS`. `patience` is the epochs without a
-    better validation AUROC after which training ends, `precision` a Keras dtype policy. `hold_out_test`
-    asks for a test side where the data have none, `split_sha256` tells the earlier split that is used
-    again.
+    `keep` is one of `KEPT_EPOCHS`. `patience` is the epochs without a better validation AUROC after which
+    training ends, `precision` a Keras dtype policy. `hold_out_test` asks for a test side where the data
+    have none, `split_sha256` tells the earlier split that is used again.
     """
 
     model: str
