@@ -31,7 +31,12 @@ _NORMAL = np.array([NormalDist().inv_cdf((step + 0.5) / 256) for step in range(2
 
 
 def augment(
-    square: NDArray[np.uint8], mask: NDArray[np.uint8], generator: np.random.Generator, zoom: float = 0.0
+    square: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    generator: np.random.Generator,
+    zoom: float = 0.0,
+    window_px: int = 0,
+    cuts: bool = True,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Change one square at random as X-rays differ in practice; its mask moves along.
 
@@ -46,7 +51,7 @@ def augment(
       `MAX_ROTATION_DEGREES` either way, scaled in `SCALE_RANGE`, shifted by up to `MAX_SHIFT` of the side,
       and back as far as a box would leave the square
     - or, for a share `zoom`, a window enlarged as `ZOOM_RANGE` tells, that may leave boxes out: whole ones
-      or none, as `CUT_SHARES` tells
+      or none, as `CUT_SHARES` tells; with `window_px` the others are windows, too, scaled in `SCALE_RANGE`
 
     What lies around the picture stays black, as it is in the clinic.
 
@@ -54,21 +59,27 @@ def augment(
         square: uint8 (S, S).
         mask: uint8 (S, S), drawn boxes, each box's number inside and 0 elsewhere.
         generator: The source of all randomness.
-        zoom: The share of windows, 0..1.
+        zoom: The share of enlarged windows, 0..1.
+        window_px: The side W of what is returned, at most S; 0 for S.
+        cuts: Whether a part of the picture may be seen alone; else the whole is shrunk to W.
 
     Returns:
-        The changed square and mask, uint8 (S, S) each; the mask holds the boxes that are left.
+        The changed square and mask, uint8 (W, W) each; the mask holds the boxes that are left.
     """
+    side_px = window_px or len(square)
     rows, columns = _random_field(square, mask, generator)
     exposed = cv2.LUT(square, _random_exposure(generator))
     exposed = _add_noise(_blur(exposed, generator), generator)
     collimated = np.zeros_like(square)
     collimated[rows, columns] = exposed[rows, columns]
-    affine, moved = _random_window(mask, generator) if generator.random() < zoom else (None, mask)
+    enlarged = generator.random() < zoom
+    affine, moved = None, mask
+    if cuts and (enlarged or side_px < len(square)):
+        affine, moved = _random_window(mask, generator, ZOOM_RANGE if enlarged else SCALE_RANGE, side_px)
     if affine is None:
-        affine = _random_affine(mask, generator)
-        moved = _warp_mask(mask, affine)
-    return cv2.warpAffine(collimated, affine, square.shape[::-1]), moved
+        affine = _random_affine(mask, generator, side_px)
+        moved = _warp_mask(mask, affine, side_px)
+    return cv2.warpAffine(collimated, affine, (side_px, side_px)), moved
 
 
 def _random_field(
@@ -107,43 +118,47 @@ def _blur(square: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[
     return cv2.GaussianBlur(square, (0, 0), sigma_px) if blurred else square
 
 
-def _random_affine(mask: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.float64]:
-    size_px = len(mask)
-    centre = (size_px - 1) / 2
-    matrix = _turned((centre, centre), generator.uniform(*SCALE_RANGE), size_px, generator)
-    matrix[:, 2] += generator.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size_px
+def _random_affine(
+    mask: NDArray[np.uint8], generator: np.random.Generator, side_px: int
+) -> NDArray[np.float64]:
+    """Draw an affine of the whole square to one with another side, that loses no box."""
+    centre = (len(mask) - 1) / 2
+    scale = generator.uniform(*SCALE_RANGE) * side_px / len(mask)
+    matrix = _turned((centre, centre), scale, len(mask), side_px, generator)
+    matrix[:, 2] += generator.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * side_px
     if mask.any():
-        matrix[:, 2] += _way_back(matrix, cv2.boundingRect(mask), size_px)
+        matrix[:, 2] += _way_back(matrix, cv2.boundingRect(mask), side_px)
     return matrix
 
 
 def _turned(
-    centre: tuple[float, float], scale: float, size_px: int, generator: np.random.Generator
+    point: tuple[float, float], scale: float, size_px: int, side_px: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Turn, scale and mirror at random; a point (x, y) in pixels comes to stay, but for the mirrors."""
+    """Turn, scale and mirror at random; a point (x, y) keeps its relative place, but for the mirrors."""
     angle = generator.uniform(-MAX_ROTATION_DEGREES, MAX_ROTATION_DEGREES)
-    matrix = cv2.getRotationMatrix2D(centre, angle, scale)
+    matrix = cv2.getRotationMatrix2D(point, angle, scale)
+    matrix[:, 2] += np.array(point) * ((side_px - 1) / (size_px - 1) - 1)
     for axis, share in enumerate((0.5, UPSIDE_DOWN_SHARE)):
         if generator.random() < share:
-            matrix[axis] = [0, 0, size_px - 1] - matrix[axis]
+            matrix[axis] = [0, 0, side_px - 1] - matrix[axis]
     return matrix
 
 
 def _random_window(
-    mask: NDArray[np.uint8], generator: np.random.Generator
+    mask: NDArray[np.uint8], generator: np.random.Generator, scales: tuple[float, float], side_px: int
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.uint8]]:
     """Draw windows until one cuts no box in half.
 
     Returns:
         The affine to the window and the mask of the boxes in it; None and the mask where all cut one.
     """
-    size_px = len(mask)
     areas = np.bincount(mask.ravel())
     for _ in range(_WINDOWS_TRIED):
-        scale = generator.uniform(*ZOOM_RANGE)
-        matrix = _turned(_point_of_interest(mask, areas, generator), scale, size_px, generator)
-        # the turn leaves the point where it was, which is somewhere in the window
-        moved = _warp_mask(mask, matrix)
+        scale = generator.uniform(*scales)
+        point = _point_of_interest(mask, areas, generator)
+        matrix = _turned(point, scale, len(mask), side_px, generator)
+        # the point keeps its relative place, so it is somewhere in the window
+        moved = _warp_mask(mask, matrix, side_px)
         shown = np.bincount(moved.ravel(), minlength=len(areas)) / np.maximum(areas * scale**2, 1)
         least, most = CUT_SHARES
         gone = shown <= least
@@ -165,16 +180,16 @@ def _point_of_interest(
     return float(x), float(y)
 
 
-def _warp_mask(mask: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return cv2.warpAffine(mask, matrix, mask.shape[::-1], flags=cv2.INTER_NEAREST)
+def _warp_mask(mask: NDArray[np.uint8], matrix: NDArray[np.float64], side_px: int) -> NDArray[np.uint8]:
+    return cv2.warpAffine(mask, matrix, (side_px, side_px), flags=cv2.INTER_NEAREST)
 
 
 def _way_back(
-    matrix: NDArray[np.float64], rectangle: tuple[int, int, int, int], size_px: int
+    matrix: NDArray[np.float64], rectangle: tuple[int, int, int, int], side_px: int
 ) -> NDArray[np.float64]:
     """Return the shift (x, y) in pixels that brings a rectangle back into the square after an affine."""
     left, top, width, height = rectangle
     right, bottom = left + width - 1, top + height - 1
     corners = np.array([(left, top, 1), (right, top, 1), (left, bottom, 1), (right, bottom, 1)])
     moved = corners @ matrix.T
-    return np.clip(0, -moved.min(axis=0), size_px - 1 - moved.max(axis=0))
+    return np.clip(0, -moved.min(axis=0), side_px - 1 - moved.max(axis=0))

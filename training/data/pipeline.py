@@ -32,15 +32,16 @@ WHOLE = Share()
 
 @dataclass(frozen=True)
 class Sampling:
-    """What an epoch draws: `size` X-rays, of which the share `fractured` is, and how many are zoomed into.
+    """What an epoch draws: `size` X-rays, of which the share `fractured` is, and how much of each is seen.
 
     With size 0 it draws each X-ray once. Whoever is rarer than wanted is drawn again, each time augmented
-    otherwise.
+    otherwise. The share `zoom` is zoomed into; with `window_px` a window of that side is seen of each.
     """
 
     size: int = 0
     fractured: float = 0.0
     zoom: float = 0.0
+    window_px: int = 0
 
 
 AS_FOUND = Sampling()
@@ -80,7 +81,8 @@ def training_batches(
     """
     size = batch_size // share.replicas
     size_px = scan.squares[0].shape[0]
-    side = size_px // CELL_PX
+    seen_px = sampling.window_px or size_px
+    side = seen_px // CELL_PX
     labels = np.array([sample.fractured for sample in scan.samples])
 
     def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -98,8 +100,10 @@ def training_batches(
         mask = draw_boxes(xray.boxes, height, width, size_px)
         generator = np.random.default_rng((seed, epoch, place, turn))
         # where a fracture's place is unknown, a window's label would be, too
-        zoom = sampling.zoom if xray.boxes or not xray.fractured else 0.0
-        square, mask = augment(scan.squares[place], mask, generator, zoom)
+        cuts = bool(xray.boxes) or not xray.fractured
+        square, mask = augment(
+            scan.squares[place], mask, generator, sampling.zoom, sampling.window_px, cuts
+        )
         label = np.array([mask.any() if xray.boxes else xray.fractured], np.float32)
         return to_tensor(square), label, to_cells(mask), weights[place]
 
@@ -118,7 +122,7 @@ def training_batches(
             "logit": tf.ensure_shape(label, (size, 1)),
             "evidence": tf.ensure_shape(cells, (size, side, side, 1)),
         }
-        image = tf.ensure_shape(image, (size, size_px, size_px, 1))
+        image = tf.ensure_shape(image, (size, seen_px, seen_px, 1))
         return image, targets, tf.ensure_shape(weight, (size,))
 
     return (

@@ -144,6 +144,44 @@ def hold_out(
     return chosen
 
 
+def fold_sides(
+    labels: NDArray[np.float32], groups: NDArray[np.int64], folds: int, seed: int
+) -> list[Sides]:
+    """Deal whole groups into folds that hold about equally many X-rays and fractures.
+
+    Args:
+        labels: float32 (N,), 0 or 1.
+        groups: int64 (N,).
+        folds: How many, K, two or more.
+        seed: Any whole number; the same seed gives the same folds.
+
+    Returns:
+        K arrays (N,) of sides: each fold is "validation" once, when the others train.
+
+    Raises:
+        DataError: too few groups or X-rays of one class for so many folds.
+    """
+    count, fractured = len(np.unique(groups)), int(labels.sum())
+    if min(count, fractured, len(labels) - fractured) < folds:
+        raise DataError(
+            f"{fractured} fractured and {len(labels) - fractured} normal X-rays in {count} independent "
+            f"groups are too few for {folds} folds. Lower --folds, or add X-rays of more patients."
+        )
+    dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+    sides = []
+    for number, (_, held_out) in enumerate(dealt, start=1):
+        fold = np.full(len(labels), TRAIN, _SIDE)
+        fold[held_out] = VALIDATION
+        if len(np.unique(labels[held_out])) < 2:
+            raise DataError(
+                f"Fold {number} of {folds} would hold {int(labels[held_out].sum())} fractured among "
+                f"{len(held_out)} X-rays, so nothing could be measured on it. Lower --folds, or try "
+                "another --seed."
+            )
+        sides.append(fold)
+    return sides
+
+
 def check_classes(side: str, labels: NDArray[np.float32]) -> None:
     """Refuse a side of one class, on which nothing can be learned or measured.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,24 +23,48 @@ SHUFFLES = 20
 _HALF_OF_PEAK = 0.5
 
 
-def choose_method(scorer: Scorer, scan: Scan, groups: NDArray[np.int64]) -> dict[str, Any]:
-    """Choose the method of the heat maps by the pointing game.
+Peaks = Mapping[str, NDArray[np.float64]]
+
+
+def peaks_in_boxes(scorer: Scorer, scan: Scan) -> Peaks:
+    """Tell where the heat maps of X-rays have their peaks.
 
     Args:
         scorer: What is explained.
         scan: N X-rays.
+
+    Returns:
+        By method float64 (N,): 1 where the peak lies in a box, else 0; NaN for an X-ray without boxes.
+    """
+    peaks = {name: np.full(len(scan.samples), np.nan) for name in METHODS}
+    chosen = np.flatnonzero([bool(sample.boxes) for sample in scan.samples])
+    if chosen.size:
+        for index, (maps, inside) in zip(chosen, _cases(scorer, scan.only(chosen)), strict=True):
+            for name, heatmap in maps.items():
+                peaks[name][index] = points_inside(heatmap, inside)
+    return peaks
+
+
+def choose_method(peaks: Peaks, groups: NDArray[np.int64]) -> dict[str, Any]:
+    """Choose the method of the heat maps by the pointing game.
+
+    Args:
+        peaks: What `peaks_in_boxes` returned of N X-rays.
         groups: int64 (N,), for the bootstrap.
 
     Returns:
         What `evaluation.json` tells: `heatmap`, with the chosen `method` and the `pointing_game` of each,
         and the `pointing_game` of the chosen one; Grad-CAM and null where no X-ray has a box.
     """
-    if not any(sample.boxes for sample in scan.samples):
+    boxed = ~np.isnan(peaks[GRAD_CAM])
+    if not boxed.any():
         return {"pointing_game": None, "heatmap": {"method": GRAD_CAM, "pointing_game": None}}
-    judged = judge_heatmaps(scorer, scan, groups)
     games = {
-        name: {"samples": judged["samples"], **found["pointing_game"]}
-        for name, found in judged["methods"].items()
+        name: {
+            "samples": int(boxed.sum()),
+            **asdict(metrics.bootstrap(metrics.shares(hits=hits[boxed]), groups[boxed])["hits"]),
+        }
+        for name, hits in peaks.items()
     }
     method = best_method({name: game["value"] for name, game in games.items()})
     return {"pointing_game": games[method], "heatmap": {"method": method, "pointing_game": games}}
@@ -175,18 +199,29 @@ def randomisation_check(scorer: KerasScorer, squares: Squares, method: str) -> d
 
 
 def _measures(scorer: Scorer, boxed: Scan) -> dict[str, metrics.Measure]:
-    """Make, by method, a measure of how well heat maps meet the boxes; features are computed once."""
+    """Make, by method, a measure of how well heat maps meet the boxes."""
     facts: dict[str, list[tuple[float, float, float]]] = {name: [] for name in METHODS}
-    cases = zip(scorer.evidence(boxed.squares), boxed.samples, boxed.shapes.tolist(), strict=True)
-    for evidence, sample, (height, width) in cases:
-        for name, method in METHODS.items():
-            heatmap = _over_picture(method(*evidence), height, width, scorer.size_px)
-            facts[name].append(_compare(heatmap, covered(sample.boxes, *heatmap.shape)))
+    for maps, inside in _cases(scorer, boxed):
+        for name, heatmap in maps.items():
+            facts[name].append(_compare(heatmap, inside))
     measures = {}
     for name, own in facts.items():
         pointing, overlaps, energy = np.array(own).T
         measures[name] = metrics.shares(pointing_game=pointing, overlap=overlaps, energy=energy)
     return measures
+
+
+def _cases(
+    scorer: Scorer, boxed: Scan
+) -> Iterator[tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]]:
+    """Yield each X-ray's heat map by method, and what its boxes cover; features are computed once."""
+    cases = zip(scorer.evidence(boxed.squares), boxed.samples, boxed.shapes.tolist(), strict=True)
+    for evidence, sample, (height, width) in cases:
+        maps = {
+            name: _over_picture(method(*evidence), height, width, scorer.size_px)
+            for name, method in METHODS.items()
+        }
+        yield maps, covered(sample.boxes, *maps[GRAD_CAM].shape)
 
 
 def _over_picture(

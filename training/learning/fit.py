@@ -21,9 +21,10 @@ from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics
 from training.evaluation.scorers import LogitModel
 from training.learning.keeper import History, Keeper, chosen_epoch, values_of
-from training.learning.learner import Learner
+from training.learning.learner import Learner, assign
 from training.learning.stages import apply_stage, plan_stages, stage_rate
 from training.learning.strategies import is_chief, share_of_batch
+from training.networks.architectures import build_model
 from training.runs.config import BEST, Config
 
 DRAWS_PER_EPOCH = 1_000_000
@@ -59,7 +60,7 @@ def fit(
         keeper.restore_weights(model.variables)
         logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
     steps = (config.epoch_size or len(data.chosen(TRAIN))) // config.batch_size
-    validate = _validator(model, data) if config.keep == BEST else lambda: None
+    validate = _validator(config, model, data) if config.keep == BEST else lambda: None
     stages = plan_stages(model, config.epochs, pretrained, config.schedule, config.frozen_stride)
     for stage in stages:
         if keeper.epochs_done >= stage.end:
@@ -96,7 +97,7 @@ def _distributed(
     """Make the stream of batches for the replicas of this process."""
     chosen = data.chosen(TRAIN)
     weights = sample_weights(data.scan.samples, chosen, config.balance)
-    sampling = Sampling(config.epoch_size, config.fractured_share, config.zoom)
+    sampling = Sampling(config.epoch_size, config.fractured_share, config.zoom, config.window)
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         share = share_of_batch(context)
@@ -128,12 +129,19 @@ def _run_epoch(learner: Learner, batches: Iterator[Any], steps: int, name: str) 
     return mean
 
 
-def _validator(model: keras.Model, data: TrainingData) -> Callable[[], float | None]:
-    """Make a function that measures the AUROC on validation with the model as it is then."""
+def _validator(config: Config, model: keras.Model, data: TrainingData) -> Callable[[], float | None]:
+    """Make a function that measures the AUROC on whole validation X-rays with the model as it is then."""
     chosen = data.chosen(VALIDATION)
     squares, labels = data.scan.only(chosen).squares, data.labels[chosen]
-    to_logits = LogitModel(model)
-    return lambda: metrics.auroc(labels, to_logits(squares))
+    whole = build_model(config.model, config.image_size) if config.window else model
+    to_logits = LogitModel(whole)
+
+    def validate() -> float | None:
+        if whole is not model:
+            assign(whole.variables, values_of(model.variables))
+        return metrics.auroc(labels, to_logits(squares))
+
+    return validate
 
 
 def _log_epoch(history: History, epochs: int, seconds: float) -> None:

@@ -72,11 +72,11 @@ class Learner:
             Optim. 30 (1992); the warm-up is that of tf.train.ExponentialMovingAverage.
         """
         raw = [variable.numpy() for variable in self._variables]
-        _assign(self._variables, self._averages)
+        assign(self._variables, self._averages)
         try:
             yield
         finally:
-            _assign(self._variables, raw)
+            assign(self._variables, raw)
 
     def _step(self, batch: Any) -> tf.Tensor:
         """Learn from one batch; return the mean of its samples' losses over all replicas."""
@@ -104,6 +104,7 @@ class Learner:
         return share
 
 
-def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Give variables the values of others, in their order."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -18,10 +18,11 @@ from training.data.prepare import TrainingData, log_sides, prepare, split_rows
 from training.data.samples import Dataset
 from training.data.scan import Cache
 from training.data.splits import TRAIN, VALIDATION
-from training.evaluation import metrics
+from training.evaluation import metrics, out_of_fold
 from training.evaluation.assessment import evaluate_scores
 from training.evaluation.evaluation_report import estimate_text
-from training.evaluation.explain import choose_method
+from training.evaluation.explain import choose_method, peaks_in_boxes
+from training.evaluation.out_of_fold import OutOfFold, peak_columns
 from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.evaluation.shortcuts import audit_shortcuts
 from training.learning import strategies
@@ -43,6 +44,8 @@ def train(
     strategy: tf.distribute.Strategy,
     cache: Cache = "memory",
     split: Path | None = None,
+    scored: OutOfFold | None = None,
+    audits: bool = True,
 ) -> None:
     """Train, or go on with a training that was broken off, and evaluate the kept epoch.
 
@@ -53,6 +56,9 @@ def train(
         strategy: Who trains.
         cache: Where the decoded squares stay.
         split: The `split.csv` of an earlier run, to be used again.
+        scored: What networks of the same recipe said of X-rays that they were not trained on; calibration,
+            threshold and figures come from these, not from this run's validation.
+        audits: Whether to look for shortcuts, which scores the validation X-rays several times.
 
     Raises:
         EdgeError: the data, the weights, the run directory or another worker do not allow it.
@@ -70,7 +76,7 @@ def train(
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         with strategy.scope():
-            model = build_model(config.model, config.image_size, config.dropout)
+            model = build_model(config.model, config.window or config.image_size, config.dropout)
             start = load_weights(model, config.model, config.weights)
         if begun:
             _check_start(start, run_dir)
@@ -79,11 +85,17 @@ def train(
             rundir.write_csv(run_dir / rundir.SPLIT, rows)
         fit(config, data, model, start != RANDOM, run_dir, strategy)
         if chief:
-            finish(config, data, run_dir)
+            finish(config, data, run_dir, scored, audits)
         strategies.wait_for_all(strategy)
 
 
-def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
+def finish(
+    config: Config,
+    data: TrainingData,
+    run_dir: Path,
+    scored: OutOfFold | None = None,
+    audits: bool = True,
+) -> None:
     """Calibrate the kept epoch, choose its threshold, and write down how good it is on validation.
 
     The calibration is folded into the last layer, so the model itself gives calibrated probabilities. It
@@ -93,6 +105,8 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
         config: What was trained.
         data: What was validated on.
         run_dir: The run directory, which receives the model, the predictions and the evaluation.
+        scored: X-rays scored out of fold, as `train` says.
+        audits: Whether to look for shortcuts.
 
     Raises:
         DataError: the model gives no numbers, or scores normal X-rays higher than others.
@@ -105,31 +119,35 @@ def finish(config: Config, data: TrainingData, run_dir: Path) -> None:
     chosen = data.chosen(VALIDATION)
     scan, labels, groups = data.scan.only(chosen), data.labels[chosen], data.groups[chosen]
     scorer = KerasScorer(model, config.batch_size)
-    calibration = metrics.fit_calibration(labels, scorer.logits(scan.squares))
+    raw = scorer.logits(scan.squares)
+    calibration = out_of_fold.calibration(scored) if scored else metrics.fit_calibration(labels, raw)
     fold_calibration(model, calibration)
-    logits = scorer.logits(scan.squares)
-    probabilities = metrics.to_probability(logits)
+    logits = calibration.slope * raw + calibration.intercept
+    peaks = peaks_in_boxes(scorer, scan)
     rundir.write_csv(
         run_dir / rundir.PREDICTIONS,
         [
             {
                 "image_id": sample.image_id,
                 "fractured": int(sample.fractured),
-                "group": int(group),
-                "logit": f"{logit:.6f}",
-                "probability": f"{probability:.6f}",
+                "group": int(groups[index]),
+                "raw_logit": f"{raw[index]:.6f}",
+                "logit": f"{logits[index]:.6f}",
+                "probability": f"{metrics.to_probability(logits[index]):.6f}",
+                **peak_columns({name: float(hits[index]) for name, hits in peaks.items()}),
             }
-            for sample, group, logit, probability in zip(
-                scan.samples, groups, logits, probabilities, strict=True
-            )
+            for index, sample in enumerate(scan.samples)
         ],
     )
     rundir.save_model(run_dir / rundir.BEST_MODEL, model)
-    evaluation = {
-        **evaluate_scores(labels, probabilities, groups),
+    own = {
+        **evaluate_scores(labels, metrics.to_probability(logits), groups),
         "calibration": {"method": "platt", **asdict(calibration)},
-        **choose_method(scorer, scan, groups),
-        "shortcuts": audit_shortcuts(scorer.logits, scan, labels, groups),
+        **choose_method(peaks, groups),
+    }
+    evaluation = {
+        **(own if scored is None else out_of_fold.evaluate(scored) | {"held_out": own}),
+        "shortcuts": audit_shortcuts(scorer.logits, scan, labels, groups) if audits else None,
     }
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     _log_evaluation(evaluation, run_dir)

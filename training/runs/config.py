@@ -31,7 +31,7 @@ FLOAT32, MIXED = "float32", "mixed_bfloat16"
 CELL_LOSS_WEIGHT = 2.0
 
 # Raise it when the same settings no longer continue a run that earlier code began.
-RUN_FORMAT = 5
+RUN_FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Config:
     """Everything that a run's result depends on; `dataset_sha256` tells the data's version.
 
     `epoch_size` X-rays, of which the share `fractured_share` is fractured, make an epoch; 0 for each X-ray
-    once. `zoom` is the share of zoomed windows, `smoothing` how far labels are moved towards one half,
+    once. `window` is the side in pixels of what a training step sees of each, 0 for the whole square, and
+    `zoom` the share that is zoomed into; `smoothing` how far labels are moved towards one half,
     `localisation` the weight of the loss on fracture boxes, `averaging` how much of the averaged weights a
     step keeps. `schedule` is "stages" or "at_once"; layers up to the stride `frozen_stride` do not learn.
 
@@ -57,6 +58,7 @@ class Config:
     dropout: float
     epoch_size: int
     fractured_share: float
+    window: int
     zoom: float
     smoothing: float
     localisation: float
