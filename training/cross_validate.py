@@ -17,10 +17,10 @@ import numpy as np
 from edge_app.errors import RunError
 from training.cli import add_option, run_explained, whole_number
 from training.data import splits
-from training.data.samples import Dataset
+from training.data.samples import Dataset, Sample
 from training.data.scan import scan_samples
 from training.recipe import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
-from training.runs.config import LAST, Config
+from training.runs.config import LAST, PATIENCE, Config
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -31,7 +31,8 @@ PLAN = "plan.json"
 PREDICTIONS = "predictions.csv"
 EVALUATION = "evaluation.json"
 FINAL = "final"
-# The final network leaves one of so many folds out, to prove its export and its input gate by.
+# The final network leaves one of so many folds out, to prove its export and its input gate by; fewer where
+# there are fewer groups.
 _FINAL_FOLDS = 10
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def _cross_validate(options: argparse.Namespace) -> None:
         options,
         dataset,
         keep=LAST,  # an epoch that the fold chose would be too good on it
-        patience=options.epochs,
+        patience=PATIENCE,  # so it has none to lose
         leaks="leave_out",
         hold_out_test=False,
         split_sha256="",
@@ -109,25 +110,25 @@ def _open(out: Path, plan: dict[str, Any]) -> None:
 
 def _deal(dataset: Dataset, options: argparse.Namespace) -> tuple[list[Path], Path]:
     """Write down which X-rays each fold holds out, and which the final network."""
-    from training.runs import rundir
-
     scan = scan_samples(dataset.samples, options.image_size, options.cache)
     groups = splits.group_samples(scan.samples, splits.duplicate_pairs(scan.thumbnails))
     labels = np.array([sample.fractured for sample in scan.samples], np.float32)
-    dealt = splits.fold_sides(labels, groups, options.folds, options.seed)
-    paths = [options.out / f"fold-{number}.csv" for number in range(1, options.folds + 1)]
+    final = options.out / f"{FINAL}.csv"
     if options.final:
-        dealt.append(splits.fold_sides(labels, groups, _FINAL_FOLDS, options.seed)[0])
-    paths.append(options.out / f"{FINAL}.csv")
-    for path, sides in zip(paths, dealt, strict=False):
-        rundir.write_csv(
-            path,
-            [
-                {"image_id": sample.image_id, "side": str(side)}
-                for sample, side in zip(scan.samples, sides, strict=True)
-            ],
-        )
-    return paths[:-1], paths[-1]
+        tenths = min(_FINAL_FOLDS, len(np.unique(groups)))
+        _write_sides(final, scan.samples, splits.fold_sides(labels, groups, tenths, options.seed)[0])
+    folds = []
+    for number, sides in enumerate(splits.fold_sides(labels, groups, options.folds, options.seed), start=1):
+        folds.append(options.out / f"fold-{number}.csv")
+        _write_sides(folds[-1], scan.samples, sides)
+    return folds, final
+
+
+def _write_sides(path: Path, samples: Sequence[Sample], sides: splits.Sides) -> None:
+    from training.runs import rundir
+
+    told = zip(samples, sides, strict=True)
+    rundir.write_csv(path, [{"image_id": sample.image_id, "side": str(side)} for sample, side in told])
 
 
 def _score(
@@ -178,23 +179,22 @@ def _write(out: Path, scored: OutOfFold) -> None:
     """Write down what the folds said, X-ray by X-ray, and how good that is."""
     from training.evaluation import out_of_fold
     from training.evaluation.evaluation_report import estimate_text
-    from training.evaluation.metrics import Estimate
     from training.runs import rundir
 
     rundir.write_csv(out / PREDICTIONS, out_of_fold.rows(scored))
     evaluation = out_of_fold.evaluate(scored)
     rundir.write_json(out / EVALUATION, evaluation)
-    point, game = evaluation["operating_point"], evaluation["pointing_game"]
+    point = evaluation["operating_point"]
+    figures = {
+        "AUROC": evaluation["auroc"],
+        "sensitivity": point["sensitivity"],
+        "specificity": point["specificity"],
+        "peak in a box": evaluation["pointing_game"],
+    }
     logger.info("Out of fold, %d X-rays, %d fractured:", evaluation["samples"], evaluation["fractured"])
-    for name, estimate in (
-        ("AUROC", evaluation["auroc"]),
-        ("sensitivity", point["sensitivity"]),
-        ("specificity", point["specificity"]),
-        ("peak in a box", game),
-    ):
+    for name, estimate in figures.items():
         if estimate:
-            value = Estimate(estimate["value"], estimate["low"], estimate["high"])
-            logger.info("%-14s %s", name, estimate_text(asdict(value)))
+            logger.info("%-14s %s", name, estimate_text(estimate))
     logger.info("All figures are in %s.", out / EVALUATION)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from training.cli import add_option, run_explained, whole_number
 from training.recipe import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
-from training.runs.config import KEPT_EPOCHS, LEAKS
+from training.runs.config import KEPT_EPOCHS, LEAKS, PATIENCE
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_recipe(parser)
     parser.add_argument("--out", type=Path, help="run directory; runs/<date>-<model> if not given")
-    add_option(parser, "patience", type=whole_number(1), default=10, help="epochs without a better AUROC")
+    add_option(
+        parser, "patience", type=whole_number(1), default=PATIENCE, help="epochs without a better AUROC"
+    )
     add_option(
         parser, "keep", choices=KEPT_EPOCHS, default="best", help="which epoch: best on validation, or last"
     )

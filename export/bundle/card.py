@@ -36,6 +36,8 @@ def model_card(description: Mapping[str, Any]) -> str:
         games=_games(description["heatmap"]["pointing_game"] or {}),
         figures=_figures(description["variants"]),
         rule_out=description.get("rule_out"),
+        folds=description["validation"].get("out_of_fold"),
+        held_out_samples=description["validation"].get("held_out", description["validation"])["samples"],
         shortcuts=description["validation"].get("shortcuts"),
         gate=description.get("input_gate"),
         losses=LOSSES,

@@ -111,20 +111,47 @@ def assess_parts(
     Returns:
         A JSON object each: counts, AUROC, sensitivity and specificity, and a remark where they say little.
     """
+    return assess_strata(strata(samples), labels, probabilities, probabilities >= threshold, groups)
+
+
+def strata(samples: Sequence[Sample]) -> dict[str, NDArray[np.bool_]]:
+    """Name the parts of a set of samples: body parts, with and without hardware; bool (N,) each."""
     parts = sorted({part for sample in samples for part in sample.body_parts})
-    subsets = {part: [part in sample.body_parts for sample in samples] for part in parts}
-    subsets |= {
+    members = {part: [part in sample.body_parts for sample in samples] for part in parts}
+    members |= {
         name: [sample.hardware is present for sample in samples]
         for name, present in (("with hardware", True), ("without hardware", False))
     }
+    return {name: np.array(chosen, np.bool_) for name, chosen in members.items()}
+
+
+def assess_strata(
+    strata: Mapping[str, NDArray[np.bool_]],
+    labels: Labels,
+    probabilities: Scores,
+    flagged: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+) -> list[dict[str, Any]]:
+    """Measure parts of a set of samples by themselves.
+
+    Args:
+        strata: By name bool (N,), whom each holds; an empty one is passed over.
+        labels: float32 (N,), 0 or 1.
+        probabilities: float64 (N,), 0..1.
+        flagged: bool (N,), where the answer is positive.
+        groups: int64 (N,), for the bootstrap.
+
+    Returns:
+        A JSON object each: counts, AUROC, sensitivity and specificity, and a remark where they say little.
+    """
     rows = []
-    for name, members in subsets.items():
+    for name, members in strata.items():
         chosen = np.flatnonzero(members)
         if not chosen.size:
             continue
-        own, scores = labels[chosen], probabilities[chosen]
-        ranked = metrics.bootstrap(metrics.ranking(own, scores), groups[chosen])
-        answered = metrics.bootstrap(metrics.answers(own, scores >= threshold), groups[chosen])
+        own = labels[chosen]
+        ranked = metrics.bootstrap(metrics.ranking(own, probabilities[chosen]), groups[chosen])
+        answered = metrics.bootstrap(metrics.answers(own, flagged[chosen]), groups[chosen])
         rows.append(
             {
                 "name": name,

@@ -14,7 +14,8 @@ from scipy.special import logit
 from edge_app.errors import DataError, RunError
 from edge_app.model.gradcam import METHODS
 from edge_app.model.operating_point import choose_threshold
-from training.evaluation import metrics
+from training.data.samples import Sample
+from training.evaluation import assessment, metrics
 from training.evaluation.assessment import RULE_OUT_SENSITIVITY, TARGET_SENSITIVITY, assess_calibration
 from training.evaluation.explain import Peaks, choose_method
 from training.evaluation.metrics import Labels, Scores
@@ -145,6 +146,36 @@ def evaluate(scored: OutOfFold) -> dict[str, Any]:
     }
 
 
+def assess_strata(scored: OutOfFold, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Measure each body part, X-rays with and without hardware, and fractures by their size.
+
+    Args:
+        scored: N X-rays.
+        samples: These and perhaps others.
+
+    Returns:
+        A JSON object each, as `assessment.assess_parts` says, at the thresholds that the other folds chose.
+    """
+    known = {sample.image_id: sample for sample in samples}
+    ordered = [known[image_id] for image_id in scored.image_ids]
+    strata = assessment.strata(ordered) | _by_size(ordered)
+    flagged = _flagged(scored, TARGET_SENSITIVITY)
+    return assessment.assess_strata(strata, scored.labels, _cross_fitted(scored), flagged, scored.groups)
+
+
+def _by_size(samples: Sequence[Sample]) -> dict[str, NDArray[np.bool_]]:
+    """Part the boxed fractures by the share of the picture that their largest box covers."""
+    areas = np.array([max((b.width * b.height for b in each.boxes), default=np.nan) for each in samples])
+    if np.isnan(areas).all():
+        return {}
+    normal = np.array([not sample.fractured for sample in samples])
+    median = np.nanmedian(areas)
+    return {
+        "smaller fractures, and normal": normal | (areas <= median),
+        "larger fractures, and normal": normal | (areas > median),
+    }
+
+
 def calibration(scored: OutOfFold) -> metrics.Calibration:
     """Fit the calibration of networks of this recipe to all folds."""
     return metrics.fit_calibration(scored.labels, scored.logits)
@@ -166,11 +197,7 @@ def _calibrated(scored: OutOfFold, fitted: NDArray[np.bool_]) -> Scores:
 
 def _operating_point(scored: OutOfFold, target_sensitivity: float) -> dict[str, Any]:
     """Choose a threshold on all folds, and measure each fold at one that was chosen on the others."""
-    flagged = np.zeros(len(scored.labels), np.bool_)
-    for fold, others in _turns(scored):
-        probabilities = _calibrated(scored, others)
-        threshold = choose_threshold(scored.labels[others], probabilities[others], target_sensitivity)
-        flagged[fold] = probabilities[fold] >= threshold
+    flagged = _flagged(scored, target_sensitivity)
     answered = metrics.bootstrap(metrics.answers(scored.labels, flagged), scored.groups)
     everyone = np.full(len(scored.labels), True)
     return {
@@ -179,6 +206,16 @@ def _operating_point(scored: OutOfFold, target_sensitivity: float) -> dict[str, 
         "sensitivity": asdict(answered["sensitivity"]),
         "specificity": asdict(answered["specificity"]),
     }
+
+
+def _flagged(scored: OutOfFold, target_sensitivity: float) -> NDArray[np.bool_]:
+    """Answer each fold at the threshold that the others choose."""
+    flagged = np.zeros(len(scored.labels), np.bool_)
+    for fold, others in _turns(scored):
+        probabilities = _calibrated(scored, others)
+        threshold = choose_threshold(scored.labels[others], probabilities[others], target_sensitivity)
+        flagged[fold] = probabilities[fold] >= threshold
+    return flagged
 
 
 def _turns(scored: OutOfFold) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:

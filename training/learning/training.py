@@ -145,10 +145,12 @@ def finish(
         "calibration": {"method": "platt", **asdict(calibration)},
         **choose_method(peaks, groups),
     }
-    evaluation = {
-        **(own if scored is None else out_of_fold.evaluate(scored) | {"held_out": own}),
-        "shortcuts": audit_shortcuts(scorer.logits, scan, labels, groups) if audits else None,
-    }
+    if scored:
+        strata = out_of_fold.assess_strata(scored, data.scan.samples)
+        evaluation = out_of_fold.evaluate(scored) | {"strata": strata, "held_out": own}
+    else:
+        evaluation = own
+    evaluation["shortcuts"] = audit_shortcuts(scorer.logits, scan, labels, groups) if audits else None
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     _log_evaluation(evaluation, run_dir)
 

@@ -27,6 +27,7 @@ STRATEGIES = ("auto", "mirrored", "multi_worker")
 BATCH_SIZE = 32
 # Keras' dtype policies.
 FLOAT32, MIXED = "float32", "mixed_bfloat16"
+PATIENCE = 10
 # Of the loss on fracture boxes.
 CELL_LOSS_WEIGHT = 2.0
 

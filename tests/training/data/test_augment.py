@@ -134,3 +134,34 @@ def test_numbers_of_boxes_survive() -> None:
     mask[30:50, 30:50] = 7
     for seed in range(20):
         assert set(np.unique(augment(mask, mask, np.random.default_rng(seed), zoom=0.5)[1])) <= {0, 7}
+
+
+@given(SEEDS)
+@settings(max_examples=100)
+def test_window_of_another_side_shows_boxes_whole_or_not_at_all(seed: int) -> None:
+    square = np.full((96, 96), 120, np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    mask[8:24, 10:30], mask[60:80, 70:90] = 1, 2
+    changed, moved = augment(square, mask, np.random.default_rng(seed), window_px=64)
+    assert changed.shape == moved.shape == (64, 64)
+    for number in (1, 2):
+        shown = (moved == number).sum() / (mask == number).sum()
+        assert shown == 0 or shown > 0.85**2 * CUT_SHARES[1]
+
+
+def test_window_keeps_the_scale_of_the_picture() -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[40:50, 40:50] = 1
+    windows = [augment(mask, mask, np.random.default_rng(s), window_px=64)[1] for s in range(200)]
+    areas = np.array([(window > 0).sum() for window in windows])
+    assert 0.85 < np.median(areas[areas > 0]) / 100 < 1.15
+
+
+def test_window_shrinks_what_may_not_be_cut() -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    for number, (y, x) in enumerate([(12, 12), (12, 74), (74, 12), (74, 74)], 1):
+        mask[y : y + 10, x : x + 10] = number
+    for seed in range(50):
+        _, moved = augment(mask, mask, np.random.default_rng(seed), 1.0, 64, cuts=False)
+        assert moved.shape == (64, 64)
+        assert set(np.unique(moved)) == {0, 1, 2, 3, 4}

@@ -144,6 +144,15 @@ def test_windows_label_follows_the_boxes_left_in_it() -> None:
         assert targets["logit"].numpy()[:, 0].tolist() == shown.tolist()
 
 
+def test_window_is_what_a_step_sees() -> None:
+    stream = training_batches(SCAN, CHOSEN, WEIGHTS, BATCH, 0, sampling=Sampling(window_px=32))
+    for image, targets, _ in islice(stream, 5):
+        assert image.shape[1:] == (32, 32, 1)
+        assert targets["evidence"].shape[1:] == (2, 2, 1)
+        shown = targets["evidence"].numpy().any(axis=(1, 2, 3))
+        assert (targets["logit"].numpy()[:, 0] >= shown).all()
+
+
 def test_fracture_without_a_box_keeps_its_label_and_the_whole_picture() -> None:
     bare = [Sample(str(index), Path("nowhere"), True) for index in range(4)]
     scan = Scan(bare, SCAN.squares[:4], SCAN.shapes[:4], SCAN.thumbnails[:4], [])

@@ -15,6 +15,7 @@ from training.data.splits import (
     duplicate_pairs,
     earlier_sides,
     find_leaks,
+    fold_sides,
     given_sides,
     group_samples,
     hold_out,
@@ -102,6 +103,31 @@ def test_too_few_groups_or_fractures_are_refused(groups: int, fractured: int) ->
     labels = (np.arange(20) < fractured).astype(np.float32)
     with pytest.raises(DataError, match=f"{fractured} fractured and .* in {groups} independent groups"):
         hold_out("validation", sides(*["train"] * 20), labels, np.arange(20) % groups, 0)
+
+
+def test_each_group_is_held_out_by_one_fold() -> None:
+    groups = np.repeat(np.arange(12), 5)
+    labels = (np.arange(60) % 5 == 0).astype(np.float32)
+    held_out = np.stack([fold == "validation" for fold in fold_sides(labels, groups, 3, seed=0)])
+    assert (held_out.sum(axis=0) == 1).all()
+    assert (held_out.sum(axis=1) == 20).all()
+    for fold in held_out:
+        assert not set(groups[fold]) & set(groups[~fold])
+        assert labels[fold].sum() == 4
+
+
+@pytest.mark.parametrize(("groups", "fractured"), [(2, 10), (20, 2)])
+def test_too_few_groups_or_fractures_for_the_folds_are_refused(groups: int, fractured: int) -> None:
+    labels = (np.arange(20) < fractured).astype(np.float32)
+    with pytest.raises(DataError, match=f"{fractured} fractured and .* in {groups} .* too few for 3 folds"):
+        fold_sides(labels, np.arange(20) % groups, 3, 0)
+
+
+def test_fold_without_fractures_is_refused() -> None:
+    labels = np.zeros(30, np.float32)
+    labels[:10] = 1  # all in one group
+    with pytest.raises(DataError, match="would hold 0 fractured among 10"):
+        fold_sides(labels, np.repeat(np.arange(3), 10), 3, 0)
 
 
 def test_side_of_one_class_is_refused() -> None:

@@ -20,6 +20,7 @@ from training.evaluation.explain import (
     energy_inside,
     judge_heatmaps,
     overlap,
+    peaks_in_boxes,
     randomisation_check,
 )
 from training.evaluation.scorers import Evidence, KerasScorer
@@ -95,12 +96,20 @@ def test_each_method_is_judged_by_its_own_maps() -> None:
 
 def test_method_that_points_best_is_chosen() -> None:
     samples = [sample(HIT), sample(HIT), sample(MISS), sample()]
-    chosen = choose_method(Told(), scan(np.zeros((4, 8, 8), np.uint8), samples), np.arange(4))
+    chosen = choose_method(
+        peaks_in_boxes(Told(), scan(np.zeros((4, 8, 8), np.uint8), samples)), np.arange(4)
+    )
     games = chosen["heatmap"]["pointing_game"]
     assert chosen["heatmap"]["method"] == "hirescam"
     assert (games["hirescam"]["samples"], games["hirescam"]["value"]) == (3, pytest.approx(2 / 3))
     assert games["grad-cam"]["value"] == pytest.approx(1 / 3)
     assert chosen["pointing_game"] == games["hirescam"]
+
+
+def test_peaks_are_told_of_each_xray_with_boxes() -> None:
+    samples = [sample(HIT), sample(), sample(MISS)]
+    peaks = peaks_in_boxes(Told(), scan(np.zeros((3, 8, 8), np.uint8), samples))
+    np.testing.assert_array_equal(peaks["hirescam"], [1, np.nan, 0])
 
 
 def test_grad_cam_is_taken_where_others_point_no_better() -> None:
@@ -109,7 +118,9 @@ def test_grad_cam_is_taken_where_others_point_no_better() -> None:
 
 
 def test_nothing_is_chosen_without_boxes() -> None:
-    chosen = choose_method(Told(), scan(np.zeros((1, 8, 8), np.uint8), [sample()]), np.zeros(1, int))
+    chosen = choose_method(
+        peaks_in_boxes(Told(), scan(np.zeros((1, 8, 8), np.uint8), [sample()])), np.zeros(1, int)
+    )
     assert chosen == {"pointing_game": None, "heatmap": {"method": "grad-cam", "pointing_game": None}}
 
 
