@@ -54,6 +54,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_recipe(parser)
     parser.add_argument("--out", type=Path, required=True, help="directory of the folds")
     add_option(parser, "folds", type=whole_number(2), default=3, help="whole groups each")
+    add_option(
+        parser,
+        "first",
+        type=whole_number(2),
+        help="train only so many of the folds; the X-rays of the others are not scored",
+    )
     parser.add_argument(
         "--final",
         action="store_true",
@@ -75,7 +81,7 @@ def _cross_validate(options: argparse.Namespace) -> None:
     )
     _open(options.out, asdict(config) | {"folds": options.folds})
     folds, final = _deal(dataset, options)
-    scored = _score(config, dataset, strategy, options, folds)
+    scored = _score(config, dataset, strategy, options, folds[: options.first])
     _write(options.out, scored)
     if options.final:
         _train(config, dataset, strategy, options, final, scored)
@@ -143,9 +149,9 @@ def _score(
 
     parts = []
     for number, split in enumerate(folds, start=1):
-        logger.info("Fold %d of %d.", number, len(folds))
+        logger.info("Fold %d of %d.", number, options.folds)
         run_dir = _train(config, dataset, strategy, options, split)
-        parts.append(out_of_fold.read_fold(run_dir, number))
+        parts.append(out_of_fold.read_fold(run_dir, number, options.folds))
     return out_of_fold.join(parts)
 
 

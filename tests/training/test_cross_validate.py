@@ -66,6 +66,15 @@ def test_interrupted_fold_goes_on(drawn_dataset: Path, finished: Path, tmp_path:
     assert table(out / "predictions.csv") == table(finished / "predictions.csv")
 
 
+def test_some_of_the_folds_are_enough_for_a_first_look(drawn_dataset: Path, tmp_path: Path) -> None:
+    words = ["--folds", "3", "--first", "2"]
+    assert cross_validate.main(options(drawn_dataset, tmp_path / "cv", *words)) == 0
+    scored = table(tmp_path / "cv" / "predictions.csv")
+    assert {row["fold"] for row in scored} == {"1", "2"}
+    assert 30 < len(scored) < 60
+    assert not (tmp_path / "cv" / "fold-3").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -28,11 +28,14 @@ _PEAK = "peak_in_box_"
 class OutOfFold:
     """N X-rays, each scored by the network of the fold that held it out.
 
+    `dealt` tells into how many folds the data were dealt, of which some may not be scored.
+
     `labels` is float32 (N,), 0 or 1; `groups` and `folds` int64 (N,), the folds counted from 1; `logits`
     float64 (N,), as the networks gave them, before any calibration. `peaks` tells by method, float64 (N,),
     whether the heat map's peak lay in a box, 1 or 0, and NaN where the X-ray has none.
     """
 
+    dealt: int
     image_ids: Sequence[str]
     labels: Labels
     groups: NDArray[np.int64]
@@ -41,12 +44,13 @@ class OutOfFold:
     peaks: Peaks
 
 
-def read_fold(run_dir: Path, fold: int) -> OutOfFold:
+def read_fold(run_dir: Path, fold: int, dealt: int) -> OutOfFold:
     """Read what a finished run said of its validation X-rays.
 
     Args:
         run_dir: The run directory.
-        fold: Its number.
+        fold: Its number, from 1.
+        dealt: How many folds there are.
 
     Raises:
         RunError: it does not tell.
@@ -54,6 +58,7 @@ def read_fold(run_dir: Path, fold: int) -> OutOfFold:
     try:
         rows = rundir.read_csv(run_dir / rundir.PREDICTIONS)
         return OutOfFold(
+            dealt=dealt,
             image_ids=[row["image_id"] for row in rows],
             labels=np.array([float(row["fractured"]) for row in rows], np.float32),
             groups=np.array([int(row["group"]) for row in rows], np.int64),
@@ -81,6 +86,7 @@ def join(parts: Sequence[OutOfFold]) -> OutOfFold:
     if len(set(image_ids)) < len(image_ids):
         raise DataError("An X-ray was held out by two folds, so these are of different cross-validations.")
     return OutOfFold(
+        dealt=parts[0].dealt,
         image_ids=image_ids,
         labels=np.concatenate([part.labels for part in parts]),
         groups=np.concatenate([part.groups for part in parts]),
@@ -140,6 +146,7 @@ def evaluate(scored: OutOfFold) -> dict[str, Any]:
         **choose_method(scored.peaks, groups),
         "out_of_fold": {
             "folds": len(np.unique(scored.folds)),
+            "dealt": scored.dealt,
             "average_precision": asdict(ranked["average_precision"]),
             **_fit_of_probabilities(labels, logit(probabilities), groups),
         },

@@ -24,6 +24,7 @@ def scored(seed: int = 0, count: int = 400, shift: float = 0.0) -> OutOfFold:
     groups = np.arange(count) // 10
     peaks = np.where(labels == 1, np.arange(count) % 2, np.nan).astype(np.float64)
     return OutOfFold(
+        dealt=3,
         image_ids=[f"{seed}-{index}" for index in range(count)],
         labels=labels,
         groups=groups,
@@ -37,7 +38,7 @@ def test_figures_are_those_of_calibrated_odds() -> None:
     evaluation = out_of_fold.evaluate(scored(shift=3.0))
     assert evaluation["calibration"]["slope"] == pytest.approx(1, abs=0.2)
     assert evaluation["calibration"]["intercept"] == pytest.approx(-3, abs=0.7)
-    assert evaluation["out_of_fold"]["folds"] == 2
+    assert (evaluation["out_of_fold"]["folds"], evaluation["out_of_fold"]["dealt"]) == (2, 3)
     assert evaluation["out_of_fold"]["calibration_error"]["value"] < 0.08
     assert evaluation["pointing_game"]["value"] == pytest.approx(0.5, abs=0.1)
     assert evaluation["operating_point"]["sensitivity"]["value"] == pytest.approx(0.9, abs=0.06)
@@ -71,7 +72,7 @@ def test_folds_are_joined_in_their_order() -> None:
 def test_fold_is_read_as_a_run_left_it(tmp_path: Path) -> None:
     whole = scored(3, 40)
     rundir.write_csv(tmp_path / rundir.PREDICTIONS, out_of_fold.rows(whole))
-    part = out_of_fold.read_fold(tmp_path, 7)
+    part = out_of_fold.read_fold(tmp_path, 7, 9)
     np.testing.assert_allclose(part.logits, whole.logits, atol=1e-6)
     np.testing.assert_array_equal(part.peaks["layercam"], whole.peaks["layercam"])
     assert set(part.folds) == {7}
@@ -80,7 +81,7 @@ def test_fold_is_read_as_a_run_left_it(tmp_path: Path) -> None:
 def test_run_of_an_earlier_release_is_refused(tmp_path: Path) -> None:
     rundir.write_csv(tmp_path / rundir.PREDICTIONS, [{"image_id": "a", "fractured": 1, "group": 0}])
     with pytest.raises(RunError, match="raw_logit"):
-        out_of_fold.read_fold(tmp_path, 1)
+        out_of_fold.read_fold(tmp_path, 1, 2)
 
 
 def test_strata_are_parts_and_halves_of_the_fractures() -> None:
