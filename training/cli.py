@@ -15,7 +15,6 @@ from edge_app.streams import import_silently
 
 TENSORFLOW_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _FATAL_ONLY = "3"
-_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
 logger = logging.getLogger(__name__)
 
@@ -93,12 +92,7 @@ def window(text: str) -> int:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow; its own log stays silent unless TF_CPP_MIN_LOG_LEVEL is set.
-
-    Its oneDNN kernels, which it leaves off on processors without AVX-512, halve the time of a training
-    step there.
-    """
-    os.environ.setdefault(_ONEDNN, "1")
+    """Import TensorFlow; its own log stays silent unless TF_CPP_MIN_LOG_LEVEL is set."""
     if TENSORFLOW_LOG_LEVEL not in os.environ:
         os.environ[TENSORFLOW_LOG_LEVEL] = _FATAL_ONLY
         import_silently("tensorflow", "keras")  # TensorFlow writes before it has read the level

@@ -57,7 +57,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add_option(
         parser,
         "first",
-        type=whole_number(2),
+        type=whole_number(1),
         help="train only so many of the folds; the X-rays of the others are not scored",
     )
     parser.add_argument(

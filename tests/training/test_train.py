@@ -489,7 +489,32 @@ def test_split_of_other_settings_is_not_followed_before_an_epoch_has_ended(
     """Workers come here while the chief still has to replace what an earlier start left."""
     dataset = read_dataset(drawn_dataset)
     config = Config(
-        "custom", "none", 32, 1, 8, 1e-3, 0, 0, "none", 1, "float32", "stop", False, "", 1, "", ""
+        model="custom",
+        weights="none",
+        image_size=32,
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-3,
+        dropout=0,
+        epoch_size=0,
+        fractured_share=0,
+        window=0,
+        zoom=0,
+        smoothing=0,
+        localisation=0,
+        averaging=0,
+        schedule="stages",
+        frozen_stride=0,
+        balance="none",
+        keep="best",
+        patience=1,
+        precision="float32",
+        leaks="stop",
+        hold_out_test=False,
+        split_sha256="",
+        seed=1,
+        dataset="",
+        dataset_sha256="",
     )
     earlier, _ = split_data(replace(config, seed=2), dataset, tmp_path)
     expected, _ = split_data(config, dataset, tmp_path)

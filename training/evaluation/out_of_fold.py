@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
+from sklearn.model_selection import StratifiedGroupKFold
 
 from edge_app.errors import DataError, RunError
 from edge_app.model.gradcam import METHODS
@@ -22,6 +23,7 @@ from training.evaluation.metrics import Labels, Scores
 from training.runs import rundir
 
 _PEAK = "peak_in_box_"
+_PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,11 @@ def evaluate(scored: OutOfFold) -> dict[str, Any]:
     """Measure a recipe, with nothing chosen on what it is measured by.
 
     The probabilities and the answers of a fold come from a calibration and thresholds that were fitted to
-    the other folds. The thresholds to use, and the calibration, are those of all folds together.
+    the other folds; where there is only one, those of a fifth of its groups from the others. The thresholds
+    to use, and the calibration, are those of all folds together.
 
     Args:
-        scored: The X-rays of two folds or more.
+        scored: The X-rays of one fold or more.
 
     Returns:
         A JSON object as `evaluate_scores` and `choose_method` give it, with 95 % intervals from the
@@ -226,10 +229,15 @@ def _flagged(scored: OutOfFold, target_sensitivity: float) -> NDArray[np.bool_]:
 
 
 def _turns(scored: OutOfFold) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Yield each fold, and all but it, bool (N,)."""
-    for number in np.unique(scored.folds):
-        fold = scored.folds == number
-        yield fold, ~fold
+    """Yield each fold, and all but it, bool (N,); parts of whole groups where there is one fold only."""
+    parts = scored.folds
+    if len(np.unique(parts)) == 1:
+        parts = np.zeros_like(parts)
+        dealt = StratifiedGroupKFold(_PARTS, shuffle=True, random_state=0)
+        for number, (_, part) in enumerate(dealt.split(scored.logits, scored.labels, scored.groups)):
+            parts[part] = number
+    for number in np.unique(parts):
+        yield parts == number, parts != number
 
 
 def _fit_of_probabilities(labels: Labels, logits: Scores, groups: NDArray[np.int64]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from edge_app.errors import DataError, RunError
 from edge_app.model.gradcam import METHODS
@@ -56,6 +57,17 @@ def test_fold_is_answered_as_the_others_say() -> None:
 
 def probabilities(scores: OutOfFold) -> NDArray[np.float64]:
     return np.array([float(row["probability"]) for row in out_of_fold.rows(scores)])
+
+
+def test_one_fold_is_judged_part_by_part() -> None:
+    whole = scored()
+    alone = replace(whole, folds=np.ones_like(whole.folds))
+    evaluation = out_of_fold.evaluate(alone)
+    assert evaluation["out_of_fold"]["folds"] == 1
+    assert evaluation["auroc"]["value"] == pytest.approx(
+        out_of_fold.evaluate(whole)["auroc"]["value"], abs=0.01
+    )
+    assert len(set(np.round(logit(probabilities(alone)) - alone.logits, 2))) > 1  # several calibrations
 
 
 def test_xray_of_two_folds_is_refused() -> None:
