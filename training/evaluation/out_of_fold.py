@@ -137,7 +137,9 @@ def evaluate(scored: OutOfFold) -> dict[str, Any]:
     """
     probabilities = _cross_fitted(scored)
     labels, groups = scored.labels, scored.groups
-    ranked = metrics.bootstrap(metrics.ranking(labels, probabilities), groups)
+    one_network = len(np.unique(scored.folds)) == 1  # whose own order no calibration should mix
+    scores = scored.logits if one_network else probabilities
+    ranked = metrics.bootstrap(metrics.ranking(labels, scores), groups)
     return {
         "samples": len(labels),
         "fractured": int(labels.sum()),
