@@ -24,7 +24,7 @@ _FRACATLAS: dict[str, Any] = {
         "All truncated pictures in the data are labelled normal. They are left out; the app refuses such "
         "pictures.",
         "Nearly all data X-rays with screws or plates are fractured, and casts are visible: the model may "
-        "have learned hardware and casts instead of fractures. This has not been measured yet.",
+        "have learned hardware and casts instead of fractures. Casts were not told apart.",
         "Most data X-rays measure 373 x 454 pixels, so little of a hairline fracture can be seen in them.",
         "Adults and children are mixed, from three hospitals in Bangladesh; nothing was measured by age or "
         "sex.",
