@@ -33,7 +33,7 @@ EVALUATION = "evaluation.json"
 FINAL = "final"
 # The final network leaves one of so many folds out, to prove its export and its input gate by; fewer where
 # there are fewer groups.
-_FINAL_FOLDS = 10
+FINAL_FOLDS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _deal(dataset: Dataset, options: argparse.Namespace) -> tuple[list[Path], Pa
     labels = np.array([sample.fractured for sample in scan.samples], np.float32)
     final = options.out / f"{FINAL}.csv"
     if options.final:
-        tenths = min(_FINAL_FOLDS, len(np.unique(groups)))
+        tenths = min(FINAL_FOLDS, len(np.unique(groups)))
         _write_sides(final, scan.samples, splits.fold_sides(labels, groups, tenths, options.seed)[0])
     folds = []
     for number, sides in enumerate(splits.fold_sides(labels, groups, options.folds, options.seed), start=1):

@@ -36,8 +36,9 @@ def test_heat_map_lies_over_the_bright_half(toy_predictor: Predictor) -> None:
     image[:50] = 255
     heatmap = toy_predictor.predict(encode_png(image)).heatmap
     assert heatmap.shape == (32, 16)
-    assert heatmap[:15, 1:-1].min() == pytest.approx(1.0, abs=1e-6)
-    assert heatmap[18:].max() == 0.0
+    # a bicubic map overshoots beside an edge, here by 0.22 of what the plateau has
+    assert heatmap[:15, 1:-1].min() == pytest.approx(1 / 1.222, abs=1e-3)
+    assert heatmap[20:].max() < 0.01
 
 
 def test_peak_of_the_heat_map_lies_in_the_picture(toy_predictor: Predictor) -> None:
