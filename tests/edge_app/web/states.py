@@ -23,7 +23,7 @@ def show_fracture(page: Page) -> None:
 def show_normal(page: Page) -> None:
     choose(page, grey_png(0))
     page.locator("#viewer").wait_for()
-    page.locator("summary").click()
+    page.locator("summary").first.click()
 
 
 def show_broken(page: Page) -> None:
