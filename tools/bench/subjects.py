@@ -83,6 +83,7 @@ def _export(bundle_dir: Path, manifest: dict[str, Any]) -> None:
         },
         "heatmap": {**manifest["heatmap"], "grid": list(pair.features.output_shape[1:3])},
         "golden": [],
+        "input_gate": None,
         "files": {name: sha256_of(graph) for name, graph in graphs.items()},
     }
     bundle_dir.mkdir(parents=True)
