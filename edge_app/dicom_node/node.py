@@ -57,8 +57,7 @@ class Node:
         self._shelf = shelf
         self._model = _facts_of(predictor, settings)
         self._outbox = node.archive and Outbox(node.ae_title, node.archive, self._answers_to)
-        on_whole = self._send if self._outbox else lambda _study: None
-        self._studies = Studies(node.study_idle_s, settings.result_minutes * 60, on_whole)
+        self._studies = Studies(node.study_idle_s, settings.result_minutes * 60, self._send)
         self._room = WaitingRoom(self._judge, add_turn)
         self._provider = Provider(node, settings.max_upload_bytes, self._store, self._studies.note)
 

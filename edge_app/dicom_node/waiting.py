@@ -67,12 +67,6 @@ class WaitingRoom:
         self._has_room = threading.Condition()
         self._lines: dict[Source, _Line] = {}
 
-    @property
-    def count(self) -> int:
-        """How many pictures wait."""
-        with self._has_room:
-            return sum(len(line.pictures) for line in self._lines.values())
-
     def take_room(self, size_bytes: int) -> None:
         """Set room aside for a picture; waits for it.
 

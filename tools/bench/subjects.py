@@ -73,7 +73,7 @@ def _export(bundle_dir: Path, manifest: dict[str, Any]) -> None:
     graphs[_INT8] = to_int8(graphs[FEATURES], drawn)
     float32 = manifest["variants"]["float32"]
     unknown = {"threshold": 0, "sensitivity": 0, "specificity": 0, "pointing_game": None}
-    changes = {
+    changes: dict[str, Any] = {
         "name": f"{OTHER_MODEL}-{OTHER_SIZE_PX}",
         "architecture": OTHER_MODEL,
         "input": {**manifest["input"], "size_px": OTHER_SIZE_PX},
