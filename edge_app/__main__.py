@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 after an orderly end, 2 when the app must not or cannot start.
     """
     logs.start()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):  # a script's background programs begin with SIGINT ignored
+        signal.signal(each, _interrupt)
     secrecy.forbid_core_dumps()
     secrecy.keep_out_of_swap()
     heap.share_one_heap()
