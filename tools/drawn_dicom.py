@@ -8,8 +8,6 @@ from typing import Any
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, generate_uid
 
-_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
-
 
 def drawn_dicom(syntax: UID, pixels: bytes, shape: tuple[int, ...], **attributes: Any) -> bytes:
     """Write an 8-bit picture as a DICOM file.
@@ -27,7 +25,8 @@ def drawn_dicom(syntax: UID, pixels: bytes, shape: tuple[int, ...], **attributes
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["fuzz"])
     meta.TransferSyntaxUID = syntax
-    file = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    file = FileDataset("", {}, bytes(128), meta, is_implicit_VR=implicit, is_little_endian=little)
     file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     file.StudyInstanceUID = file.SeriesInstanceUID = meta.MediaStorageSOPInstanceUID
     file.Modality, file.PatientName, file.PatientID = "DX", "Drawn^Patient", "7"
@@ -39,7 +38,7 @@ def drawn_dicom(syntax: UID, pixels: bytes, shape: tuple[int, ...], **attributes
     region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "T-12000", "SRT", "Bone"
     file.AnatomicRegionSequence = [region]
     file.add_new("PixelData", "OB", pixels)
-    file["PixelData"].is_undefined_length = syntax not in _NATIVE
+    file["PixelData"].is_undefined_length = syntax.is_encapsulated
     for keyword, value in attributes.items():
         setattr(file, keyword, value)
     stream = io.BytesIO()

@@ -9,18 +9,27 @@ import random
 import resource
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import psutil
+from imagecodecs import jpeg2k_encode, jpeg8_encode, jpegls_encode
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import uid
+from pydicom.encaps import encapsulate
+from pydicom.pixels.encoders.base import get_encoder
+from pydicom.uid import UID
 
 from edge_app.errors import ImageError
 from edge_app.imaging.child import ChildDecoder
+from edge_app.imaging.dicom.stored import SYNTAXES
 from export.proof.drawn import draw_xray
+from tools.drawn_dicom import drawn_dicom
+from tools.drawn_tiff import DEFLATE, tiled_tiff
 
 LIMIT_S = 2.0
 MEMORY_LIMIT_MIB = 700
@@ -69,12 +78,16 @@ def seeds() -> dict[str, bytes]:
         "tiff": _saved(grey, "TIFF"),
         "tiff deflate": _saved(deep, "TIFF", compression="tiff_adobe_deflate"),
         "tiff lzw": _saved(grey, "TIFF", compression="tiff_lzw"),
+        "tiff packed": _saved(grey, "TIFF", compression="packbits"),
+        "tiff jpeg": _saved(grey, "TIFF", compression="jpeg"),
+        "tiff fax": _saved(grey > 99, "TIFF", compression="group4"),
+        "tiff tiles": _tiled(grey),
         "bmp": _saved(grey, "BMP"),
         "webp": _saved(colour, "WEBP"),
         "webp lossless": _saved(colour, "WEBP", lossless=True),
         "gif": _saved(grey, "GIF"),
     }
-    return made | _dicom_seeds(grey, made["jpeg"])
+    return made | _dicom_seeds(grey, deep)
 
 
 def mutated(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
@@ -226,23 +239,43 @@ def _saved(pixels: NDArray[np.generic], kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def _dicom_seeds(grey: NDArray[np.uint8], jpeg: bytes) -> dict[str, bytes]:
-    """Make DICOM files: plain, with implicit types, deflated, in run lengths and with a JPEG inside."""
-    try:
-        from pydicom import uid
-        from pydicom.encaps import encapsulate
-        from pydicom.pixels.encoders.base import get_encoder
+def _tiled(grey: NDArray[np.uint8]) -> bytes:
+    tiles = [
+        zlib.compress(grey[y : y + 32, x : x + 16].tobytes()) for y in (0, 32, 64) for x in range(0, 80, 16)
+    ]
+    return tiled_tiff((96, 80), (32, 16), tiles, DEFLATE)
 
-        from tools.drawn_dicom import drawn_dicom
-    except ImportError:
-        return {}
-    plain = {
-        "dicom": drawn_dicom(uid.ExplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom implicit": drawn_dicom(uid.ImplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom deflated": drawn_dicom(uid.DeflatedExplicitVRLittleEndian, grey.tobytes(), grey.shape),
-        "dicom jpeg": drawn_dicom(uid.JPEGBaseline8Bit, encapsulate([jpeg]), grey.shape),
+
+def _dicom_seeds(grey: NDArray[np.uint8], deep: NDArray[np.uint16]) -> dict[str, bytes]:
+    """Make a DICOM file in each transfer syntax that is read; the deep ones have 12 bits."""
+    depth = {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}
+    native = {
+        syntax.name: drawn_dicom(syntax, grey.tobytes(), grey.shape)
+        for syntax in SYNTAXES
+        if not syntax.is_encapsulated
     }
-    frame = get_encoder(uid.RLELossless).encode(
+    frames: dict[UID, tuple[bytes, dict[str, int]]] = {
+        uid.RLELossless: (_in_run_lengths(grey), {}),
+        uid.JPEGBaseline8Bit: (jpeg8_encode(grey), {}),
+        uid.JPEGExtended12Bit: (jpeg8_encode(deep, bitspersample=12), depth),
+        uid.JPEGLossless: (jpeg8_encode(grey, lossless=True, predictor=4), {}),
+        uid.JPEGLosslessSV1: (jpeg8_encode(deep, lossless=True, bitspersample=12), depth),
+        uid.JPEGLSLossless: (jpegls_encode(grey), {}),
+        uid.JPEGLSNearLossless: (jpegls_encode(grey, level=3), {}),
+        uid.JPEG2000Lossless: (
+            jpeg2k_encode(deep, 0, codecformat="j2k", reversible=True, bitspersample=12),
+            depth,
+        ),
+        uid.JPEG2000: (jpeg2k_encode(grey, 40, codecformat="j2k"), {}),
+    }
+    return native | {
+        syntax.name: drawn_dicom(syntax, encapsulate([frame]), grey.shape, **attributes)
+        for syntax, (frame, attributes) in frames.items()
+    }
+
+
+def _in_run_lengths(grey: NDArray[np.uint8]) -> bytes:
+    frame: bytes = get_encoder(uid.RLELossless).encode(
         grey.tobytes(),
         rows=grey.shape[0],
         columns=grey.shape[1],
@@ -253,7 +286,7 @@ def _dicom_seeds(grey: NDArray[np.uint8], jpeg: bytes) -> dict[str, bytes]:
         pixel_representation=0,
         number_of_frames=1,
     )
-    return plain | {"dicom rle": drawn_dicom(uid.RLELossless, encapsulate([frame]), grey.shape)}
+    return frame
 
 
 def _processor_s(process_id: int) -> float:
