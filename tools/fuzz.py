@@ -254,7 +254,7 @@ def _dicom_seeds(grey: NDArray[np.uint8], deep: NDArray[np.uint16]) -> dict[str,
         for syntax in SYNTAXES
         if not syntax.is_encapsulated
     }
-    frames: dict[UID, tuple[bytes, dict[str, int]]] = {
+    frames: dict[UID, tuple[bytes | bytearray, dict[str, int]]] = {
         uid.RLELossless: (_in_run_lengths(grey), {}),
         uid.JPEGBaseline8Bit: (jpeg8_encode(grey), {}),
         uid.JPEGExtended12Bit: (jpeg8_encode(deep, bitspersample=12), depth),
@@ -269,7 +269,7 @@ def _dicom_seeds(grey: NDArray[np.uint8], deep: NDArray[np.uint16]) -> dict[str,
         uid.JPEG2000: (jpeg2k_encode(grey, 40, codecformat="j2k"), {}),
     }
     return native | {
-        syntax.name: drawn_dicom(syntax, encapsulate([frame]), grey.shape, **attributes)
+        syntax.name: drawn_dicom(syntax, encapsulate([bytes(frame)]), grey.shape, **attributes)
         for syntax, (frame, attributes) in frames.items()
     }
 
