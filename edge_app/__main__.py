@@ -90,7 +90,7 @@ def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) 
         predictor.variant,
         predictor.device,
     )
-    if settings.node is not None:
+    if settings.node is not None and settings.node.port is not None:
         logger.info(
             "It receives DICOM pictures as %s on port %d.", settings.node.ae_title, settings.node.port
         )

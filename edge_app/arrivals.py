@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -89,13 +89,43 @@ class ArchiveState(NamedTuple):
     """Whether the archive answers, and whether it called.
 
     `reason` is empty where it answers, else a stable word for why not, with the sentence in `message`.
-    `called_at` is when it last called this node; None since the start.
     """
 
     peer: str
     reason: str
     message: str
+
+
+class WayBack(NamedTuple):
+    """How the archive calls this node: by which title, address and port; and when it did so last."""
+
+    ae_title: str
+    address: str
+    port: int
     called_at: datetime | None
+
+
+class FiledStudy(NamedTuple):
+    """A study in an archive: its identifier, whose it is, when it was made, and of which kinds it is."""
+
+    uid: str
+    patient: Patient
+    date: str
+    description: str
+    modalities: str
+
+
+class Receipt(NamedTuple):
+    """What became of a picture that was sent.
+
+    `failure` is the DICOM status of a refusal, 0 where the picture was taken. The identifiers are empty
+    where it did not tell them.
+    """
+
+    sop_class_uid: str
+    sop_uid: str
+    failure: int = 0
+    message: str = ""
 
 
 class Arrivals(Protocol):
@@ -104,6 +134,14 @@ class Arrivals(Protocol):
     @property
     def has_archive(self) -> bool:
         """Whether an archive gets the answers."""
+
+    @property
+    def has_library(self) -> bool:
+        """Whether studies can be brought in from an archive."""
+
+    @property
+    def takes_web(self) -> bool:
+        """Whether pictures are taken by STOW-RS."""
 
     def studies(self) -> Sequence[ArrivedStudy]:
         """Return the studies that are held, the most suspicious first."""
@@ -120,3 +158,39 @@ class Arrivals(Protocol):
 
     def archive_state(self) -> ArchiveState | None:
         """Ask the archive whether it answers; None where none is named."""
+
+    def way_back(self) -> WayBack | None:
+        """Tell how the archive calls this node; None where it cannot."""
+
+    def find(self, words: str) -> Sequence[FiledStudy]:
+        """Look for a patient's studies in the archive.
+
+        Args:
+            words: The patient's number, or the beginning of the name.
+
+        Raises:
+            PeerError: the archive does not answer as it should.
+        """
+
+    def bring_in(self, study_uid: str) -> None:
+        """Let a study be brought in from the archive; it comes by and by.
+
+        Raises:
+            RequestRefused: this is no identifier of a study.
+        """
+
+    def take(self, files: Iterable[bytes], address: str, study_uid: str | None) -> Sequence[Receipt]:
+        """Take pictures that came by STOW-RS.
+
+        Args:
+            files: DICOM files.
+            address: The network address that they came from.
+            study_uid: The study that they must belong to; None: any.
+
+        Returns:
+            What became of each.
+
+        Raises:
+            RequestRefused: nobody there may send.
+            NoRoom: too many pictures wait already; those before it were taken.
+        """

@@ -1,4 +1,4 @@
-"""What the command line says of the DICOM node: who may send, and who gets the answers."""
+"""What the command line says of the DICOM node: who may send, who gets the answers, where studies are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge_app.errors import SettingsError
@@ -15,7 +16,11 @@ ANSWERS = ("sc", "sr", "pdf", "gsps")
 STUDY_IDLE_S = 10.0
 # Source: DICOM PS3.5, section 6.2, AE: 16 characters of the default repertoire, no backslash or control.
 _AE_TITLE = re.compile(r"(?! +$)[ -\[\]-~]{1,16}")
-_OPTIONS = ("dicom", "ae_title", "allow", "answer_to", "answers", "study_idle")
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._-]+(:\d{1,5})?(/[\w.~-]+)*/?", re.IGNORECASE)
+_OPTIONS = (
+    *("dicom", "stow", "fetch_from", "ae_title", "allow", "answer_to", "answers", "study_idle"),
+    *("web_login", "web_authority"),
+)
 
 
 class Peer(NamedTuple):
@@ -29,29 +34,50 @@ class Peer(NamedTuple):
         return f"{self.ae_title}@{self.host}" + (f":{self.port}" if self.port else "")
 
 
+class WebAddress(NamedTuple):
+    """Where an archive's DICOMweb service is.
+
+    `login` is the name and the password that it asks for, `authority_path` the certificate, in PEM form, by
+    which its own is trusted; None: by those of well-known authorities.
+    """
+
+    url: str
+    login: tuple[str, str] | None = None
+    authority_path: Path | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+
 @dataclass(frozen=True)
 class NodeSettings:
     """How the DICOM node runs.
 
-    It listens on `port` under `ae_title` and takes pictures from `allowed` only; more than
-    `max_associations` at once are turned away. A study counts as whole `study_idle_s` after its last
-    picture came. Of a whole study the kinds of objects in `answers` go to `archive`, where one is named.
+    It listens on `port`, where there is one, under `ae_title`, and takes pictures from `allowed` only; more
+    than `max_associations` at once are turned away. With `takes_web` it takes them from these addresses by
+    STOW-RS, too. A study counts as whole `study_idle_s` after its last picture came. Of a whole study the
+    kinds of objects in `answers` go to `archive`, where one is named. Whoever is at the page can bring
+    studies in from `library`, where one is named.
     """
 
-    port: int
+    port: int | None = None
     ae_title: str = AE_TITLE
     allowed: tuple[Peer, ...] = ()
-    archive: Peer | None = None
+    archive: Peer | WebAddress | None = None
+    library: WebAddress | None = None
+    takes_web: bool = False
     answers: tuple[str, ...] = ANSWERS
     study_idle_s: float = STUDY_IDLE_S
     max_associations: int = 24
 
     def __post_init__(self) -> None:
-        check_port("--dicom", self.port)
+        if self.port is not None:
+            check_port("--dicom", self.port)
         check_ae_title("--ae-title", self.ae_title)
-        if not self.allowed:
+        if not self.allowed and (self.port is not None or self.takes_web):
+            option = "--stow" if self.port is None else "--dicom"
             raise SettingsError(
-                "--dicom needs at least one --allow AE@HOST: the AE title and the address of a node that "
+                f"{option} needs at least one --allow AE@HOST: the AE title and the address of a node that "
                 "may send. Nobody else can."
             )
         unknown = set(self.answers) - set(ANSWERS)
@@ -75,7 +101,26 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument(
         "--allow", action="append", default=[], metavar="AE@HOST", help="who may send; several times"
     )
-    node.add_argument("--answer-to", metavar="AE@HOST:PORT", help="send the answers to this archive")
+    node.add_argument(
+        "--stow", action="store_true", help="let them send by STOW-RS to the page's port, too"
+    )
+    node.add_argument(
+        "--answer-to",
+        metavar="AE@HOST:PORT",
+        help="send the answers to this archive; a URL where it has DICOMweb",
+    )
+    node.add_argument(
+        "--fetch-from", metavar="URL", help="bring studies in from this archive, which has DICOMweb"
+    )
+    node.add_argument(
+        "--web-login",
+        type=Path,
+        metavar="FILE",
+        help="holds NAME:PASSWORD, which the archive's DICOMweb asks for",
+    )
+    node.add_argument(
+        "--web-authority", type=Path, metavar="PEM", help="trust the archive's certificate by this one"
+    )
     node.add_argument(
         "--answers",
         default=",".join(ANSWERS),
@@ -103,15 +148,23 @@ def take_node_settings(options: dict[str, Any]) -> NodeSettings | None:
         SettingsError: a value cannot be.
     """
     given = {name: options.pop(name) for name in _OPTIONS}
-    if given["dicom"] is None:
+    if given["dicom"] is None and not given["stow"] and given["fetch_from"] is None:
         if given["allow"] or given["answer_to"]:
-            raise SettingsError("--allow and --answer-to need --dicom PORT as well.")
+            raise SettingsError(
+                "--allow and --answer-to need --dicom PORT, --stow or --fetch-from as well."
+            )
         return None
+    login = None if given["web_login"] is None else read_login(given["web_login"])
+    authority_path = given["web_authority"]
     return NodeSettings(
         port=given["dicom"],
         ae_title=given["ae_title"],
         allowed=tuple(read_peer("--allow", text) for text in given["allow"]),
-        archive=None if given["answer_to"] is None else read_peer("--answer-to", given["answer_to"], True),
+        archive=given["answer_to"]
+        and read_archive("--answer-to", given["answer_to"], login, authority_path),
+        library=given["fetch_from"]
+        and read_web("--fetch-from", given["fetch_from"], login, authority_path),
+        takes_web=given["stow"],
         answers=tuple(word for word in given["answers"].split(",") if word),
         study_idle_s=given["study_idle"],
     )
@@ -124,18 +177,85 @@ def node_words(options: Mapping[str, Any]) -> list[str]:
         options: The options by name.
 
     Returns:
-        The words; none where the node was not asked for.
+        The words; those that say what is so anyway are left out.
     """
+    parser = argparse.ArgumentParser()
+    add_node_arguments(parser)
     words = [word for text in options["allow"] for word in ("--allow", text)]
-    single = {name: options[name] for name in _OPTIONS if name != "allow"}
-    if options["dicom"] is None:
-        return words
-    return words + [
-        word
-        for name, value in single.items()
-        if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    for name in _OPTIONS:
+        if name != "allow" and options[name] != parser.get_default(name):
+            value = [] if options[name] is True else [str(options[name])]
+            words += [f"--{name.replace('_', '-')}", *value]
+    return words
+
+
+def read_archive(
+    option: str, text: str, login: tuple[str, str] | None = None, authority_path: Path | None = None
+) -> Peer | WebAddress:
+    """Read an archive from a command line.
+
+    Args:
+        option: Where it stands, for messages.
+        text: `AE@HOST:PORT`, or the URL of a DICOMweb service.
+        login: What that service asks for.
+        authority_path: By what its certificate is trusted.
+
+    Returns:
+        The archive.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    is_web = text.lower().startswith(("http://", "https://"))
+    return read_web(option, text, login, authority_path) if is_web else read_peer(option, text, True)
+
+
+def read_web(
+    option: str, text: str, login: tuple[str, str] | None = None, authority_path: Path | None = None
+) -> WebAddress:
+    """Read the address of a DICOMweb service from a command line.
+
+    Args:
+        option: Where it stands, for messages.
+        text: Its URL.
+        login: What it asks for.
+        authority_path: By what its certificate is trusted.
+
+    Returns:
+        The address.
+
+    Raises:
+        SettingsError: it has another form.
+    """
+    if not _WEB_ADDRESS.fullmatch(text):
+        raise SettingsError(
+            f"{option} {text}: expected the URL of a DICOMweb service, as https://HOST:PORT/dicom-web; a "
+            "name and a password stand in the file of --web-login."
+        )
+    if authority_path is not None and not authority_path.is_file():
+        raise SettingsError(f"--web-authority {authority_path}: there is no such file.")
+    return WebAddress(text.rstrip("/"), login, authority_path)
+
+
+def read_login(path: Path) -> tuple[str, str]:
+    """Read what an archive's DICOMweb service asks for.
+
+    Args:
+        path: A file that holds `NAME:PASSWORD`.
+
+    Returns:
+        The name and the password.
+
+    Raises:
+        SettingsError: it cannot be read, or holds something else.
+    """
+    try:
+        name, colon, password = path.read_text(encoding="utf-8").strip().partition(":")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--web-login {path} cannot be read: {error}.") from error
+    if not (name and colon and password):
+        raise SettingsError(f"--web-login {path}: expected NAME:PASSWORD in it.")
+    return name, password
 
 
 def read_peer(option: str, text: str, has_port: bool = False) -> Peer:

@@ -9,20 +9,39 @@ from pydicom.uid import UID
 from edge_app.dicom_node.accepted import accepted_contexts
 from edge_app.dicom_node.peers import ANSWER_CLASSES, ANSWER_SYNTAXES
 from edge_app.dicom_node.peers import TIMEOUT_S as CALLING_TIMEOUT_S
-from edge_app.dicom_node.provider import STATUS_OF, TIMEOUT_S
+from edge_app.dicom_node.provider import TIMEOUT_S
+from edge_app.dicom_node.statuses import STATUS_OF
 from edge_app.dicom_node.waiting import PATIENCE_S, ROOM_BYTES
 from edge_app.imaging.dicom.envelope import IDENTITY
 from edge_app.imaging.dicom.tags import CAPTURED, MODALITIES, tag_name
+from edge_app.multipart import MAX_PARTS
 from edge_app.node_settings import ANSWERS, NodeSettings
 from edge_app.settings import Settings
 
 _MIB = 1024 * 1024
 _OBJECTS = ("Secondary Capture", "Structured Report (TID 1500)", "report as PDF", "presentation state")
+_WEB_SERVICES = (
+    ("user agent", "STOW-RS", "`--answer-to URL`", "the answers, each in a request of its own"),
+    (
+        *("user agent", "QIDO-RS", "`--fetch-from URL`"),
+        "studies by Patient ID, or by the beginning of Patient's Name (wildcards `*` and `?`); their "
+        "series; the instances of these",
+    ),
+    (
+        *("user agent", "WADO-RS", "`--fetch-from URL`"),
+        'instances as `multipart/related; type="application/dicom"; transfer-syntax=*`',
+    ),
+    (
+        *("origin server", "STOW-RS", "`--stow`"),
+        "`POST /dicom-web/studies` and `/dicom-web/studies/{study}` on the page's port, "
+        '`multipart/related; type="application/dicom"`',
+    ),
+)
 
 
 def statement() -> str:
     """Return the statement as Markdown."""
-    return "\n".join([*_head(), *_receiving(), *_refusing(), *_sending(), *_rest()]) + "\n"
+    return "\n".join([*_head(), *_receiving(), *_refusing(), *_sending(), *_web(), *_rest()]) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -85,13 +104,31 @@ def _sending() -> Iterator[str]:
     yield from (f"- {tag_name(keyword)}" for keyword in IDENTITY)
 
 
+def _web() -> Iterator[str]:
+    yield from _section("DICOMweb", "Each is off unless its option is given.")
+    yield ""
+    yield "| role | service | option | what |"
+    yield "|---|---|---|---|"
+    yield from (f"| {' | '.join(row)} |" for row in _WEB_SERVICES)
+    yield ""
+    yield f"Brought in are series of modality {', '.join(MODALITIES)}, in the SOP classes above."
+    limit = f"{Settings.max_upload_bytes // _MIB} MiB and {MAX_PARTS} instances"
+    yield f"A request by STOW-RS may have {limit}."
+    yield "Senders must have an address of the allow-list, and the page's password where it has one. The"
+    yield "answer is 200, 202 (some refused) or 409 (all refused) with Failure Reason (0008,1197) as in the"
+    yield "table above; 403 from another address, 413 above the size, 415 for another kind of body, 422 for"
+    yield "one that is cut short, 503 with Retry-After while too many pictures wait."
+
+
 def _rest() -> Iterator[str]:
     yield from _section(
         "Character sets", "Those of the pictures; the node's own texts are in the default repertoire."
     )
     yield from _section(
-        "Security", "No TLS and no user identity: the node belongs into the X-ray room's own network."
+        "Security",
+        "No TLS and no user identity on DICOM's own port: it belongs into the X-ray room's own network.",
     )
+    yield "DICOMweb goes through TLS where the URL begins with https, or the page has a certificate."
     yield from _section("Media", "None: nothing is written.")
 
 

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from pydicom.dataset import Dataset
 
-from edge_app.arrivals import ArchiveState, ArrivedStudy, ArrivedView, Incident, Refusal, Source
+from edge_app.arrivals import (
+    ArchiveState,
+    ArrivedStudy,
+    ArrivedView,
+    FiledStudy,
+    Incident,
+    Receipt,
+    Refusal,
+    Source,
+    WayBack,
+)
+from edge_app.dicom_node.addresses import lookup, own_address
 from edge_app.dicom_node.answers import Shelf, judged_study, make_answers
+from edge_app.dicom_node.archive import open_archive
+from edge_app.dicom_node.intake import Intake
+from edge_app.dicom_node.library import WADO, Library
 from edge_app.dicom_node.objects.common import to_file
 from edge_app.dicom_node.objects.subject import ModelFacts
 from edge_app.dicom_node.outbox import Outbox
-from edge_app.dicom_node.peers import echo
 from edge_app.dicom_node.provider import Provider
 from edge_app.dicom_node.studies import HeldStudy, Place, Studies
 from edge_app.dicom_node.waiting import Received, WaitingRoom
-from edge_app.errors import EdgeError, MislabelledInstance, PeerError, ResultExpired, TagError
-from edge_app.imaging.dicom.envelope import Envelope, read_envelope
+from edge_app.errors import EdgeError, PeerError, ResultExpired, TagError
 from edge_app.imaging.region import warm_outline
 from edge_app.model.choice import manifest_hash
-from edge_app.node_settings import NodeSettings
+from edge_app.node_settings import NodeSettings, Peer
 from edge_app.predictor import FRACTURE, Answer, Prediction, PredictorLike
 from edge_app.settings import Settings
 from edge_app.turns import Turn
@@ -52,19 +65,35 @@ class Node:
         add_turn: Callable[[Turn], None],
     ) -> None:
         self.settings = node
-        self._max_pixels = settings.max_pixels
         self._predictor = predictor
         self._shelf = shelf
         self._model = _facts_of(predictor, settings)
-        self._outbox = node.archive and Outbox(node.ae_title, node.archive, self._answers_to)
+        self._archive = node.archive and open_archive(node.ae_title, node.archive, settings)
+        self._outbox = None if self._archive is None else Outbox(self._archive, self._answers_to)
         self._studies = Studies(node.study_idle_s, settings.result_minutes * 60, self._send)
-        self._room = WaitingRoom(self._judge, add_turn)
-        self._provider = Provider(node, settings.max_upload_bytes, self._store, self._studies.note)
+        room = WaitingRoom(self._judge, add_turn)
+        allowed = lookup(node.allowed)
+        self._intake = Intake(self._studies, room, settings.max_pixels, allowed)
+        self._library = _library_of(node, settings, self._intake)
+        self._provider = None
+        if node.port is not None:
+            receive, note = self._intake.store, self._studies.note
+            self._provider = Provider(node, node.port, allowed, settings.max_upload_bytes, receive, note)
 
     @property
     def has_archive(self) -> bool:
         """Whether an archive gets the answers."""
-        return self._outbox is not None
+        return self._archive is not None
+
+    @property
+    def has_library(self) -> bool:
+        """Whether studies can be brought in from an archive."""
+        return self._library is not None
+
+    @property
+    def takes_web(self) -> bool:
+        """Whether pictures are taken by STOW-RS."""
+        return self.settings.takes_web
 
     def studies(self) -> Sequence[ArrivedStudy]:
         """Return the studies that are held, the most suspicious first."""
@@ -96,34 +125,41 @@ class Node:
 
     def archive_state(self) -> ArchiveState | None:
         """Ask the archive whether it answers; None where none is named."""
-        archive = self.settings.archive
-        if archive is None:
+        if self._archive is None:
             return None
         try:
-            echo(self.settings.ae_title, archive)
+            self._archive.check()
         except PeerError as error:
-            reason, message = error.reason, str(error)
-        else:
-            reason, message = "", ""
-        return ArchiveState(str(archive), reason, message, self._provider.called_at(archive.ae_title))
+            return ArchiveState(str(self._archive), error.reason, str(error))
+        return ArchiveState(str(self._archive), "", "")
+
+    def way_back(self) -> WayBack | None:
+        """Tell how the archive calls this node; None where it cannot."""
+        port, archive = self.settings.port, self.settings.archive
+        if self._provider is None or port is None or not isinstance(archive, Peer):
+            return None
+        called_at = self._provider.called_at(archive.ae_title)
+        return WayBack(self.settings.ae_title, own_address(archive.host), port, called_at)
+
+    def find(self, words: str) -> Sequence[FiledStudy]:
+        """Look for a patient's studies in the archive; see `WebArchive.find`."""
+        return [] if self._library is None else self._library.find(words)
+
+    def bring_in(self, study_uid: str) -> None:
+        """Let a study be brought in from the archive; see `Library.bring_in`."""
+        if self._library is not None:
+            self._library.bring_in(study_uid)
+
+    def take(self, files: Iterable[bytes], address: str, study_uid: str | None) -> Sequence[Receipt]:
+        """Take pictures that came by STOW-RS; see `Intake.take`."""
+        return self._intake.take(files, address, study_uid)
 
     def close(self) -> None:
-        """Stop receiving."""
-        self._provider.close()
-
-    def _store(self, sop_class_uid: str, sop_uid: str, data: bytes, source: Source) -> None:
-        """Take a picture, or refuse it."""
-        envelope = read_envelope(data, self._max_pixels)
-        _require_announced(envelope, sop_class_uid, sop_uid)
-        self._room.take_room(len(data))
-        study_id = None
-        try:
-            study_id = self._studies.add(envelope, data, source)
-        finally:
-            if study_id is None:
-                self._room.give_room(len(data))
-        if study_id is not None:
-            self._room.add(source, Received(study_id, sop_uid, data))
+        """Stop receiving and fetching."""
+        if self._library is not None:
+            self._library.close()
+        if self._provider is not None:
+            self._provider.close()
 
     def _judge(self, received: Received) -> None:
         self._studies.judge(received.study_id, received.sop_uid, *self._said_of(received.data))
@@ -152,6 +188,16 @@ class Node:
         return None if judged is None else make_answers(judged, self.settings.answers)
 
 
+def _library_of(node: NodeSettings, settings: Settings, intake: Intake) -> Library | None:
+    if node.library is None:
+        return None
+    # Loaded where it is asked for only: it brings an HTTP client along.
+    from edge_app.dicom_node.web_archive import WebArchive
+
+    host = urlsplit(node.library.url).hostname or ""
+    return Library(WebArchive(node.library, settings.max_upload_bytes), Source(WADO, host), intake)
+
+
 def _facts_of(predictor: PredictorLike, settings: Settings) -> ModelFacts:
     manifest = predictor.manifest
     return ModelFacts(
@@ -165,11 +211,3 @@ def _place_of(prediction: Prediction) -> Place:
     outline = warm_outline(prediction.heatmap, prediction.size_px) if is_suspected else None
     spacing_mm = None if prediction.header is None else prediction.header.spacing_mm
     return Place(outline, prediction.size_px, spacing_mm)
-
-
-def _require_announced(envelope: Envelope, sop_class_uid: str, sop_uid: str) -> None:
-    if (envelope.sop_class_uid, envelope.sop_uid) != (sop_class_uid, sop_uid):
-        raise MislabelledInstance(
-            "The picture has another SOP Class or Instance UID than it was announced with. Export it again "
-            "from the X-ray system."
-        )

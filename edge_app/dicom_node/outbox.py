@@ -11,9 +11,8 @@ from pydicom.dataset import Dataset
 from edge_app.alarm import Alarm
 from edge_app.arrivals import Delivery
 from edge_app.clock import seconds
-from edge_app.dicom_node.peers import send_objects
+from edge_app.dicom_node.archive import Archive
 from edge_app.errors import PeerError
-from edge_app.node_settings import Peer
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
 
@@ -34,7 +33,6 @@ class Outbox:
     each time.
 
     Args:
-        own_title: This node's AE title.
         archive: Who gets the answers.
         answers_to: Makes the answers to a study from its id; None where the study is held no longer.
         clock: Seconds from any start, never running back.
@@ -42,12 +40,10 @@ class Outbox:
 
     def __init__(
         self,
-        own_title: str,
-        archive: Peer,
+        archive: Archive,
         answers_to: Callable[[str], Iterator[Dataset] | None],
         clock: Callable[[], float] = seconds,
     ) -> None:
-        self._own_title = own_title
         self._archive = archive
         self._answers_to = answers_to
         self._clock = clock
@@ -93,7 +89,7 @@ class Outbox:
             return
         new = (each for each in answers if each.SOPInstanceUID not in parcel.sent)
         try:
-            for uid in send_objects(self._own_title, self._archive, new):
+            for uid in self._archive.send(new):
                 parcel.sent.add(uid)
         except PeerError as error:
             self._postpone(parcel, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -51,45 +51,49 @@ REASONS = {
 }
 
 
-def echo(own_title: str, peer: Peer) -> None:
-    """Ask another node whether it is there and knows this one.
+class DicomArchive(NamedTuple):
+    """Calls another node under this node's AE title."""
 
-    Args:
-        own_title: This node's AE title.
-        peer: The other.
+    own_title: str
+    peer: Peer
 
-    Raises:
-        PeerError: it does not answer as it should; the message says why and what to do.
-    """
-    with _association(own_title, peer, [Verification]) as association:
-        _check_status(association.send_c_echo(), own_title, peer)
+    def __str__(self) -> str:
+        return str(self.peer)
 
+    def check(self) -> None:
+        """Ask it whether it is there and knows this one: C-ECHO.
 
-def send_objects(own_title: str, peer: Peer, objects: Iterable[Dataset]) -> Iterator[str]:
-    """Send objects in one association.
+        Raises:
+            PeerError: it does not answer as it should; the message says why and what to do.
+        """
+        with _association(self.own_title, self.peer, [Verification]) as association:
+            _check_status(association.send_c_echo(), self.own_title, self.peer)
 
-    Args:
-        own_title: This node's AE title.
-        peer: Who gets them.
-        objects: What to send; each is made when its turn comes.
+    def send(self, objects: Iterable[Dataset]) -> Iterator[str]:
+        """Send objects in one association: C-STORE.
 
-    Yields:
-        The SOP Instance UID of each that was taken.
+        Args:
+            objects: What to send; each is made when its turn comes.
 
-    Raises:
-        PeerError: the other node does not answer or refuses; the message says why and what to do.
-    """
-    with _association(own_title, peer, ANSWER_CLASSES) as association:
-        accepted = {
-            context.abstract_syntax: context.transfer_syntax[0] for context in association.accepted_contexts
-        }
-        for dataset in objects:
-            syntax = accepted.get(dataset.SOPClassUID)
-            if syntax is None:
-                raise peer_error("kind_refused", own_title, peer, UID(dataset.SOPClassUID).name)
-            dataset.file_meta.TransferSyntaxUID = syntax
-            _check_status(association.send_c_store(dataset), own_title, peer)
-            yield dataset.SOPInstanceUID
+        Yields:
+            The SOP Instance UID of each that was taken.
+
+        Raises:
+            PeerError: it does not answer or refuses; the message says why and what to do.
+        """
+        with _association(self.own_title, self.peer, ANSWER_CLASSES) as association:
+            accepted = {
+                context.abstract_syntax: context.transfer_syntax[0]
+                for context in association.accepted_contexts
+            }
+            for dataset in objects:
+                syntax = accepted.get(dataset.SOPClassUID)
+                if syntax is None:
+                    kind = UID(dataset.SOPClassUID).name
+                    raise peer_error("kind_refused", self.own_title, self.peer, kind)
+                dataset.file_meta.TransferSyntaxUID = syntax
+                _check_status(association.send_c_store(dataset), self.own_title, self.peer)
+                yield dataset.SOPInstanceUID
 
 
 def peer_error(reason: str, own_title: str, peer: Peer, detail: str = "") -> PeerError:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from socketserver import TCPServer
 from typing import Any, cast
@@ -17,31 +15,13 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from edge_app.arrivals import Source
 from edge_app.dicom_node.accepted import accepted_contexts
-from edge_app.errors import (
-    DuplicateInstance,
-    EdgeError,
-    ImageError,
-    ImageTooLarge,
-    InvalidImage,
-    MislabelledInstance,
-    NoRoom,
-    OtherPatient,
-    SettingsError,
-)
-from edge_app.node_settings import NodeSettings, Peer
+from edge_app.dicom_node.addresses import plain_address
+from edge_app.dicom_node.statuses import status_of
+from edge_app.errors import EdgeError, SettingsError
+from edge_app.node_settings import NodeSettings
 
 TIMEOUT_S = 60
 ACCEPTED = 0x0000
-# Source: DICOM PS3.4, table B.2-1, and PS3.7, annex C.
-STATUS_OF: dict[type[Any], int] = {
-    DuplicateInstance: 0x0111,  # Duplicate SOP Instance
-    NoRoom: 0xA700,  # Refused: out of resources
-    ImageTooLarge: 0xA700,
-    MislabelledInstance: 0xA900,  # Data set does not match SOP class
-    ImageError: 0xA900,
-    InvalidImage: 0xC000,  # Cannot understand
-    OtherPatient: 0xC100,
-}
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
@@ -62,25 +42,35 @@ class Provider:
     """Answers C-ECHO and C-STORE.
 
     Args:
-        settings: Title, port, and who may call.
+        settings: The title and the number of associations.
+        port: Where it listens.
+        allowed: Who may call.
         max_bytes: Of one picture.
         store: Takes the SOP class and instance UIDs that a picture was announced with, its bytes and its
-            sender; raises one of `STATUS_OF` to refuse it.
+            sender; raises an error to refuse it.
         note: Takes a code, a sender and a sentence about what went wrong.
 
     Raises:
-        SettingsError: the port cannot be used, or the host of an allowed node is not known.
+        SettingsError: the port cannot be used.
     """
 
-    def __init__(self, settings: NodeSettings, max_bytes: int, store: Store, note: Note) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        port: int,
+        allowed: frozenset[Source],
+        max_bytes: int,
+        store: Store,
+        note: Note,
+    ) -> None:
         quieten()
         self._settings = settings
         self._max_bytes = max_bytes
         self._store = store
         self._note = note
         self._called_at: dict[str, datetime] = {}
-        self._allowed = {(peer.ae_title, address) for peer in settings.allowed for address in _lookup(peer)}
-        self._server = self._listen()
+        self._allowed = allowed
+        self._server = self._listen(port)
         threading.Thread(target=self._server.serve_forever, name="dicom", daemon=True).start()
 
     def called_at(self, ae_title: str) -> datetime | None:
@@ -93,11 +83,10 @@ class Provider:
             association.abort()
         self._server.shutdown()
 
-    def _listen(self) -> _Server:
+    def _listen(self, port: int) -> _Server:
         node = AE(ae_title=self._settings.ae_title)
-        node.maximum_associations = _hang_up_at(
-            self._settings
-        )  # this module's own limit tells who was refused
+        # Above this module's own limit, which tells who was refused.
+        node.maximum_associations = _hang_up_at(self._settings)
         node.acse_timeout = node.dimse_timeout = node.network_timeout = TIMEOUT_S
         handlers = [
             (evt.EVT_REQUESTED, self._admit),
@@ -108,7 +97,7 @@ class Provider:
         ]
         try:
             server: Any = node.make_server(
-                (_listening_address(self._allowed), self._settings.port),
+                (_listening_address(self._allowed), port),
                 contexts=accepted_contexts(),
                 evt_handlers=handlers,  # type: ignore[arg-type]
                 server_class=_Server,
@@ -116,7 +105,7 @@ class Provider:
             return cast(_Server, server)
         except OSError as error:
             raise SettingsError(
-                f"--dicom {self._settings.port}: the port cannot be used: {error.strerror}. Choose another."
+                f"--dicom {port}: the port cannot be used: {error.strerror}. Choose another."
             ) from error
 
     def _admit(self, event: Any) -> None:
@@ -169,21 +158,13 @@ class Provider:
             self._store(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), data, source)
         except EdgeError as error:
             self._note(error.code, source, str(error))
-            return refusal_status(error)
+            return _refusal(error)
         return ACCEPTED
 
 
-def refusal_status(error: EdgeError) -> Dataset:
-    """Return the status that tells a sender why its picture is refused.
-
-    Args:
-        error: The reason.
-
-    Returns:
-        The status of its kind, or of the nearest kind above it, and the beginning of the sentence.
-    """
+def _refusal(error: EdgeError) -> Dataset:
     answer = Dataset()
-    answer.Status = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), 0x0110)
+    answer.Status = status_of(error)
     answer.ErrorComment = str(error)[:_COMMENT_LETTERS]
     return answer
 
@@ -216,18 +197,7 @@ def _source(event: Any) -> Source:
     return Source(str(title).strip(), plain_address(requestor.address))
 
 
-def plain_address(address: str) -> str:
-    """Return an IPv4 address that is written as an IPv6 one in its own form."""
-    return address.removeprefix("::ffff:")
-
-
-def _lookup(peer: Peer) -> Sequence[str]:
-    with suppress(OSError):
-        return sorted({plain_address(str(found[4][0])) for found in socket.getaddrinfo(peer.host, None)})
-    raise SettingsError(f"--allow {peer}: no computer is known as {peer.host}. Give its address instead.")
-
-
-def _listening_address(allowed: set[tuple[str, str]]) -> str:
+def _listening_address(allowed: frozenset[Source]) -> str:
     """Return this computer's own address where only programs on it may send."""
-    is_near = all(address.startswith("127.") or address == "::1" for _, address in allowed)
+    is_near = all(each.address.startswith("127.") or each.address == "::1" for each in allowed)
     return "127.0.0.1" if is_near else "0.0.0.0"  # noqa: S104

@@ -14,7 +14,7 @@ from edge_app.turns import Sender, Turn
 
 ROOM_BYTES = 256 * 1024 * 1024
 TURNS = 2  # of one sender at once: one picture is decoded while another is judged
-PATIENCE_S = 20.0  # shorter than the time after which senders give up
+PATIENCE_S = 20.0  # of senders by C-STORE: shorter than the time after which senders give up
 
 
 class Received(NamedTuple):
@@ -50,7 +50,6 @@ class WaitingRoom:
         judge: What to do with a picture whose turn has come.
         add_turn: Lets a turn wait beside those of other senders.
         room_bytes: The most that all pictures may take that wait or are being judged.
-        patience_s: How long a sender is let wait for room, in seconds.
     """
 
     def __init__(
@@ -58,26 +57,25 @@ class WaitingRoom:
         judge: Callable[[Received], None],
         add_turn: Callable[[Turn], None],
         room_bytes: int = ROOM_BYTES,
-        patience_s: float = PATIENCE_S,
     ) -> None:
         self._judge = judge
         self._add_turn = add_turn
         self._free_bytes = room_bytes
-        self._patience_s = patience_s
         self._has_room = threading.Condition()
         self._lines: dict[Source, _Line] = {}
 
-    def take_room(self, size_bytes: int) -> None:
+    def take_room(self, size_bytes: int, patience_s: float) -> None:
         """Set room aside for a picture; waits for it.
 
         Args:
             size_bytes: How much.
+            patience_s: How long its sender is let wait, in seconds.
 
         Raises:
-            NoRoom: there was none for `patience_s`.
+            NoRoom: there was none all that time.
         """
         with self._has_room:
-            if not self._has_room.wait_for(lambda: size_bytes <= self._free_bytes, self._patience_s):
+            if not self._has_room.wait_for(lambda: size_bytes <= self._free_bytes, patience_s):
                 raise NoRoom("Many pictures are waiting already. Send this one again later.")
             self._free_bytes -= size_bytes
 

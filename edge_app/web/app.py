@@ -13,7 +13,7 @@ from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.lanes import Lanes
 from edge_app.web.language import speak_languages
-from edge_app.web.routes import api, error_handlers, openapi, page, report, status, studies
+from edge_app.web.routes import api, error_handlers, openapi, page, report, status, stow, studies
 from edge_app.web.routes import arrivals as arrived
 from edge_app.web.security import protect
 from edge_app.web.server import BODY_ALLOWANCE_BYTES
@@ -76,4 +76,6 @@ def create_app(
     app.context_processor(lambda: {"has_arrivals": arrivals is not None})
     if arrivals is not None:
         app.register_blueprint(arrived.blueprint(arrivals))
+        if arrivals.takes_web:
+            app.register_blueprint(stow.blueprint(arrivals))
     return app

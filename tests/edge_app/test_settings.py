@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import SettingsError
-from edge_app.node_settings import NodeSettings, Peer, add_node_arguments, node_words
+from edge_app.node_settings import NodeSettings, Peer, WebAddress, add_node_arguments, node_words
 from edge_app.settings import Settings, parse_choose_settings, parse_settings
 from installer.recipe import LOCKS_DIR
 
@@ -49,6 +49,26 @@ def test_dicom_node_is_off_unless_asked_for() -> None:
     )
 
 
+def test_archive_with_dicomweb_has_a_login_and_an_authority_of_its_own(tmp_path: Path) -> None:
+    login_path, authority_path = tmp_path / "login", tmp_path / "ca.pem"
+    login_path.write_text("clinic:horse:battery\n")
+    authority_path.write_text("x")
+    words = [
+        "--fetch-from",
+        "https://pacs:8043/dicom-web/",
+        "--answer-to",
+        "http://10.0.0.9:8042/dicom-web",
+    ]
+    node = parse_settings(
+        [*words, "--web-login", str(login_path), "--web-authority", str(authority_path)]
+    ).node
+    login = ("clinic", "horse:battery")
+    assert node == NodeSettings(
+        archive=WebAddress("http://10.0.0.9:8042/dicom-web", login, authority_path),
+        library=WebAddress("https://pacs:8043/dicom-web", login, authority_path),
+    )
+
+
 def test_installed_command_passes_the_node_on() -> None:
     words = [
         "--dicom",
@@ -61,6 +81,9 @@ def test_installed_command_passes_the_node_on() -> None:
         "C@d:1",
         "--answers",
         "sr",
+        "--stow",
+        "--fetch-from",
+        "https://pacs/dicom-web",
     ]
     parser = argparse.ArgumentParser()
     add_node_arguments(parser)
@@ -72,7 +95,8 @@ def test_installed_command_passes_the_node_on() -> None:
 def test_every_clinic_s_lock_carries_the_dicom_network() -> None:
     locks = sorted(LOCKS_DIR.glob("*-x86_64-*.txt"))
     assert len(locks) == 4
-    assert all("\npynetdicom==" in path.read_text() for path in locks)
+    for package in ("pynetdicom", "dicomweb-client"):
+        assert all(f"\n{package}==" in path.read_text() for path in locks)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +111,11 @@ def test_every_clinic_s_lock_carries_the_dicom_network() -> None:
         (["--dicom", "104", "--allow", "A@b", "--answer-to", "A@b"], "expected AE@HOST:PORT"),
         (["--dicom", "104", "--allow", "A@b", "--answers", "sr,png"], "expected some of sc, sr"),
         (["--dicom", "104", "--allow", "A@b", "--study-idle", "-1"], "0 to 3600"),
+        (["--stow"], "--stow needs at least one --allow"),
+        (["--fetch-from", "pacs:8042"], "expected the URL of a DICOMweb service"),
+        (["--fetch-from", "https://me:secret@pacs/dicom-web"], "in the file of --web-login"),
+        (["--fetch-from", "http://pacs", "--web-login", "/nowhere"], "cannot be read"),
+        (["--fetch-from", "http://pacs", "--web-authority", "/nowhere"], "there is no such file"),
         (["--host", "0.0.0.0"], "would let other computers in"),
         (["--certificate", "/c.pem"], "belong together"),
         (["--port", "0"], "1 to 65535"),

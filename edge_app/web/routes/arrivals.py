@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from edge_app.arrivals import Arrivals
+from edge_app.errors import PeerError
 
 
 def blueprint(arrivals: Arrivals) -> Blueprint:
@@ -26,21 +28,40 @@ def blueprint(arrivals: Arrivals) -> Blueprint:
 
     @routes.get("/arrivals")
     def show() -> ResponseReturnValue:
-        return render_template(
-            "arrivals.html",
-            studies=arrivals.studies(),
-            incidents=arrivals.incidents(),
-            has_archive=arrivals.has_archive,
-            archive=arrivals.archive_state() if request.args.get("test") else None,
-            troubles=_troubles(),
-            reasons=_reasons(),
-        )
+        return _page(arrivals, archive=arrivals.archive_state() if request.args.get("test") else None)
+
+    @routes.post("/arrivals")  # what names a patient stands in no address that a browser remembers
+    def search() -> ResponseReturnValue:
+        words = request.form.get("patient", "").strip()
+        try:
+            return _page(arrivals, words=words, filed=arrivals.find(words))
+        except PeerError as error:
+            return _page(arrivals, words=words, trouble=error.reason)
+
+    @routes.post("/arrivals/bring-in")
+    def bring_in() -> ResponseReturnValue:
+        arrivals.bring_in(request.form.get("study", ""))
+        return redirect(url_for("arrivals.show", lang=request.args.get("lang")), 303)
 
     @routes.get("/arrivals/<study_id>/answers.zip")
     def answers(study_id: str) -> ResponseReturnValue:
         return Response(_zipped(arrivals.answer_files(study_id)), mimetype="application/zip")
 
     return routes
+
+
+def _page(arrivals: Arrivals, **shown: Any) -> str:
+    return render_template(
+        "arrivals.html",
+        studies=arrivals.studies(),
+        incidents=arrivals.incidents(),
+        has_archive=arrivals.has_archive,
+        has_library=arrivals.has_library,
+        way_back=arrivals.way_back(),
+        troubles=_troubles(),
+        reasons=_reasons(),
+        **shown,
+    )
 
 
 def _zipped(files: Sequence[tuple[str, bytes]]) -> bytes:
@@ -61,7 +82,10 @@ def _reasons() -> dict[str, str]:
         "rejected": _("The archive turned the connection away. It must try again."),
         "aborted": _("The archive broke the connection off. Its log says why."),
         "kind_refused": _("The archive does not take this kind of answer. Switch that on there."),
-        "status": _("The archive did not store the answer. Its log says why."),
+        "status": _("The archive refused. Its log says why."),
+        "login": _("The archive asks for another name and password. Correct them here."),
+        "not_web": _("The archive has no DICOMweb service at this address. Correct the address here."),
+        "certificate": _("The archive's certificate is not trusted on this computer. Add it here."),
     }
 
 
@@ -83,4 +107,6 @@ def _troubles() -> dict[str, str]:
         "other_patient": _("It sent a picture of another patient within one study. It was not taken."),
         "mislabelled_instance": _("It sent another picture than the one that it announced."),
         "no_room": _("Too many pictures were waiting. Send it again."),
+        "not_brought_in": _("A study could not be brought in from the archive. Try again."),
+        "nothing_brought_in": _("The study that was asked for holds no X-ray that can be judged."),
     }

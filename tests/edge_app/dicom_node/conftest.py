@@ -20,6 +20,7 @@ from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.lanes import Lanes
 from edge_app.web.store import ResultStore
+from export.proof.drawn import draw_xray
 from tests.conftest import require
 from tests.dicom_files import xray_file
 from tests.edge_app.web.test_server import free_port
@@ -101,3 +102,17 @@ def whole_study(node: Node, views: int = 1) -> ArrivedStudy:
         return studies[0] if is_there else None
 
     return wait_for(find, 60)
+
+
+def three_views() -> list[bytes]:
+    """Return drawn X-rays of one study."""
+    return [
+        xray(n, draw_xray(n, fractured=n < 3), PatientName="Drawn^Xray", PatientBirthDate="19700101")
+        for n in (1, 2, 3)
+    ]
+
+
+def is_sent(node: Node) -> bool:
+    """Tell whether the answers to the only study are in the archive."""
+    delivery = node.studies()[0].delivery
+    return delivery is not None and delivery.state == "sent"

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import subprocess
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import highdicom
 import pytest
-import requests
 from pydicom import dcmread
 
 from edge_app.arrivals import ArrivedStudy, Delivery
 from edge_app.dicom_node.__main__ import main
 from edge_app.dicom_node.node import Node
-from edge_app.dicom_node.peers import echo
+from edge_app.dicom_node.peers import DicomArchive
 from edge_app.errors import PeerError
 from edge_app.node_settings import Peer
 from edge_app.predictor import Predictor
@@ -28,7 +23,16 @@ from edge_app.settings import Settings
 from edge_app.web.app import create_app
 from export.proof.drawn import draw_xray
 from tests.conftest import require
-from tests.edge_app.dicom_node.conftest import running_node, send, wait_for, whole_study, xray
+from tests.edge_app.dicom_node.conftest import (
+    is_sent,
+    running_node,
+    send,
+    three_views,
+    wait_for,
+    whole_study,
+    xray,
+)
+from tests.edge_app.dicom_node.orthanc import Orthanc, running_orthanc
 from tests.edge_app.web.test_server import free_port
 
 # The library leaves the sockets of calls that failed to the garbage collector; a test collects them itself.
@@ -38,74 +42,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 ANSWER_KINDS = ["DOC", "OT", "PR", "SR"]
-
-
-class Orthanc:
-    """A running Orthanc: its address and its DICOM port."""
-
-    def __init__(self, http_port: int, dicom_port: int) -> None:
-        self.peer = Peer("ORTHANC", "127.0.0.1", dicom_port)
-        self._address = f"http://127.0.0.1:{http_port}"
-
-    def get(self, path: str) -> Any:
-        return requests.get(self._address + path, timeout=30).json()
-
-    def file(self, instance: str) -> bytes:
-        return requests.get(f"{self._address}/instances/{instance}/file", timeout=30).content
-
-    def post(self, path: str, data: bytes) -> Any:
-        answer = requests.post(self._address + path, data=data, timeout=60)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def series_of(self, study: str) -> dict[str, list[str]]:
-        """Return the instances of a study by modality."""
-        series = self.get(f"/studies/{study}/series")
-        found: dict[str, list[str]] = {}
-        for each in series:
-            found.setdefault(each["MainDicomTags"]["Modality"], []).extend(each["Instances"])
-        return found
-
-
-@contextmanager
-def running_orthanc(folder: Path, node_port: int, title: str = "FRACTURE_EDGE") -> Iterator[Orthanc]:
-    http_port, dicom_port = free_port(), free_port()
-    settings = {
-        "HttpPort": http_port,
-        "DicomPort": dicom_port,
-        "DicomAet": "ORTHANC",
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "storage"),
-        "AuthenticationEnabled": False,
-        "DicomAlwaysAllowEcho": False,
-        "DicomAlwaysAllowStore": False,
-        "DicomModalities": {"fracture": [title, "127.0.0.1", node_port]},
-    }
-    path = folder / "orthanc.json"
-    path.write_text(json.dumps(settings))
-    with (folder / "log").open("wb") as log:
-        command = [require("Orthanc", "orthanc"), str(path)]
-        with subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
-            try:
-                orthanc = Orthanc(http_port, dicom_port)
-                wait_for(lambda: _answers(orthanc))
-                yield orthanc
-            finally:
-                process.terminate()
-
-
-def _answers(orthanc: Orthanc) -> bool:
-    with suppress(requests.ConnectionError):
-        return bool(orthanc.get("/system"))
-    return False
-
-
-def three_views() -> list[bytes]:
-    """Return drawn X-rays of one study."""
-    return [
-        xray(n, draw_xray(n, fractured=n < 3), PatientName="Drawn^Xray", PatientBirthDate="19700101")
-        for n in (1, 2, 3)
-    ]
 
 
 def test_study_goes_from_orthanc_to_the_node_and_its_answers_back(
@@ -132,13 +68,8 @@ def test_study_goes_from_orthanc_to_the_node_and_its_answers_back(
                 assert dcmread(io.BytesIO(orthanc.file(each))).EncapsulatedDocument[:5] == b"%PDF-"
             assert list(series) in ([], ["PR"])
             assert node.archive_state().reason == ""
-            assert node.archive_state().called_at is not None
-
-
-def is_sent(node: Node) -> bool:
-    """Tell whether the answers to the only study are in the archive."""
-    delivery = node.studies()[0].delivery
-    return delivery is not None and delivery.state == "sent"
+            assert node.way_back()[:3] == ("FRACTURE_EDGE", "127.0.0.1", node_port)
+            assert node.way_back().called_at is not None
 
 
 def failed_delivery(node: Node) -> Delivery | None:
@@ -237,7 +168,7 @@ def test_echo_command_says_in_a_sentence_what_is_wrong(
 
 
 def test_wrong_called_title_is_told(node: Node) -> None:
-    echo("STORESCU", Peer("FRACTURE_EDGE", "127.0.0.1", node.settings.port))
+    DicomArchive("STORESCU", Peer("FRACTURE_EDGE", "127.0.0.1", node.settings.port)).check()
     with pytest.raises(PeerError, match="is not called OTHER") as failure:
-        echo("STORESCU", Peer("OTHER", "127.0.0.1", node.settings.port))
+        DicomArchive("STORESCU", Peer("OTHER", "127.0.0.1", node.settings.port)).check()
     assert failure.value.reason == "unknown_called"

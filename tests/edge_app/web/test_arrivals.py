@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from edge_app.arrivals import ArrivedStudy, ArrivedView, Incident, Refusal, Source
+from edge_app.arrivals import (
+    ArchiveState,
+    ArrivedStudy,
+    ArrivedView,
+    FiledStudy,
+    Incident,
+    Refusal,
+    Source,
+    WayBack,
+)
+from edge_app.errors import PeerError
 from edge_app.imaging.picture import Patient
 from edge_app.predictor import Answer, Prediction, Predictor
 from edge_app.settings import Settings
@@ -24,11 +34,44 @@ LOCAL = {"Host": "localhost"}
 class Drawn:
     """Arrivals that stand still."""
 
-    has_archive = False
+    takes_web = False
 
-    def __init__(self, *studies: ArrivedStudy, incidents: tuple[Incident, ...] = ()) -> None:
+    def __init__(
+        self,
+        *studies: ArrivedStudy,
+        incidents: tuple[Incident, ...] = (),
+        archive: ArchiveState | None = None,
+        back: WayBack | None = None,
+        library: dict[str, FiledStudy] | None = None,
+    ) -> None:
         self._studies = studies
         self._incidents = incidents
+        self._archive = archive
+        self._back = back
+        self._library = library
+        self.brought_in: list[str] = []
+
+    @property
+    def has_archive(self) -> bool:
+        return self._archive is not None
+
+    @property
+    def has_library(self) -> bool:
+        return self._library is not None
+
+    def archive_state(self) -> ArchiveState | None:
+        return self._archive
+
+    def way_back(self) -> WayBack | None:
+        return self._back
+
+    def find(self, words: str) -> list[FiledStudy]:
+        if words == "nobody there":
+            raise PeerError("x", "unreachable")
+        return [study for name, study in self._library.items() if name.startswith(words)]
+
+    def bring_in(self, study_uid: str) -> None:
+        self.brought_in.append(study_uid)
 
     def studies(self) -> tuple[ArrivedStudy, ...]:
         return self._studies
@@ -107,3 +150,61 @@ def test_each_state_has_its_sentence(toy_predictor: Predictor, drawn: Drawn, sen
 def test_every_language_says_it_its_own_way(toy_predictor: Predictor, language: str) -> None:
     drawn = Drawn(incidents=(Incident("broken_off", SOURCE, NOW, ""),))
     assert "The connection broke off" not in page(toy_predictor, drawn, language)
+
+
+def archive_page(predictor: Predictor, archive: ArchiveState, back: WayBack | None = None) -> str:
+    app = create_app(Settings(), predictor, arrivals=Drawn(archive=archive, back=back))
+    return app.test_client().get("/arrivals?test=archive", headers=LOCAL).text
+
+
+def test_test_of_the_archive_says_both_ways(toy_predictor: Predictor) -> None:
+    back = WayBack("FRACTURE_EDGE", "192.0.2.30", 11112, None)
+    shown = archive_page(toy_predictor, ArchiveState("PACS@192.0.2.9:4242", "", ""), back)
+    for text in ("The archive answers.", "send a test (C-ECHO) from there", "There, this computer is:"):
+        assert text in shown
+    for text in ("PACS@192.0.2.9:4242", "FRACTURE_EDGE", "192.0.2.30", "11112"):
+        assert f"<bdi>{text}</bdi>" in shown
+    called = archive_page(toy_predictor, ArchiveState("x", "", ""), back._replace(called_at=NOW))
+    assert "It last called this computer at 09:30:00." in called
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("unknown_calling", "The archive does not know this computer&#39;s AE title. Add it there."),
+        ("login", "The archive asks for another name and password."),
+        ("not_web", "The archive has no DICOMweb service at this address."),
+        ("certificate", "The archive&#39;s certificate is not trusted on this computer."),
+    ],
+)
+def test_test_of_the_archive_says_what_is_wrong(
+    toy_predictor: Predictor, reason: str, sentence: str
+) -> None:
+    assert sentence in archive_page(toy_predictor, ArchiveState("x", reason, ""))
+
+
+FILED = FiledStudy("1.2.3", Patient("4711", "Doe^Jane"), "20260101", "Hand", "DX")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("47", 'value="1.2.3"'),
+        ("4711", "<bdi>Doe Jane</bdi> <bdi>4711</bdi>"),
+        ("5", "The archive has no such study."),
+        ("nobody there", "The archive does not answer."),
+    ],
+)
+def test_search_shows_what_the_archive_has(toy_predictor: Predictor, words: str, sentence: str) -> None:
+    client = create_app(Settings(), toy_predictor, arrivals=Drawn(library={"4711": FILED})).test_client()
+    answer = client.post("/arrivals", data={"patient": words}, headers=LOCAL)
+    assert answer.status_code == 200
+    assert sentence in answer.text
+
+
+def test_study_is_brought_in_and_the_page_comes_back(toy_predictor: Predictor) -> None:
+    drawn = Drawn(library={"4711": FILED})
+    client = create_app(Settings(), toy_predictor, arrivals=drawn).test_client()
+    answer = client.post("/arrivals/bring-in?lang=sw", data={"study": "1.2.3"}, headers=LOCAL)
+    assert (answer.status_code, answer.location) == (303, "/arrivals?lang=sw")
+    assert drawn.brought_in == ["1.2.3"]
