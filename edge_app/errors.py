@@ -24,6 +24,7 @@ EdgeError
 ├── RequestRefused           a caller that may not call
 ├── PasswordRefused          a caller without the password, where one is asked for
 ├── TooManyGuesses           a caller who guesses at the password
+├── TooSlow                  a request that did not come within its time
 ├── Busy                     more work at once than this computer can take
 ├── ArrivalRefused           a picture that came over DICOM and is not taken
 │   ├── DuplicateInstance        another picture came under its identifier before
@@ -213,6 +214,12 @@ class TooManyGuesses(TryLater):
     """Too many wrong passwords came from one address."""
 
     code = "too_many_guesses"
+
+
+class TooSlow(EdgeError):
+    """A request did not come within its time."""
+
+    code = "too_slow"
 
 
 class Busy(TryLater):

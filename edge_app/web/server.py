@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
-from waitress import create_server
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.server import BaseWSGIServer
-from waitress.task import ErrorTask
-from waitress.utilities import RequestEntityTooLarge
+from waitress.server import BaseWSGIServer, TcpWSGIServer
 
-from edge_app.errors import TOO_LARGE, EdgeError, ImageTooLarge, SettingsError
+from edge_app.errors import SettingsError
 from edge_app.settings import Settings
-from edge_app.web.admission import Admission, caller_of, too_much_at_once
+from edge_app.web.admission import Admission
+from edge_app.web.channel import Channel
+from edge_app.web.crowd import Crowd, Limits
 from edge_app.web.lanes import Lanes
 from edge_app.web.neighbour import free_port_after, program_at
 from edge_app.web.password_file import PasswordFile
-from edge_app.web.routes.error_handlers import STATUS_OF, headers_of, log_failure
-from edge_app.web.security import STRICT_HEADERS
 
 # More than the multipart wrapping around one file, so that Flask sees a body just over its cap.
 BODY_ALLOWANCE_BYTES = 1024 * 1024
-DISCARD_LIMIT_BYTES = 1024**3
 NEVER_BYTES = 2**62
 RECEIVED_BYTES = 64 * 1024  # at once; Waitress' own 8 KiB cost a millisecond with a large X-ray
+HEADER_BYTES = 16 * 1024
 OPEN_BODIES = 4  # of the largest size, together
-BODY_LIMIT_S = 60.0  # within which a whole request must have come
-SILENCE_LIMIT_S = 30
+LOOK_S = 1.0  # between two looks at all connections
 WAITRESS = {
     "inbuf_overflow": NEVER_BYTES,
     "outbuf_overflow": NEVER_BYTES,
+    "outbuf_high_watermark": NEVER_BYTES,  # else who fetches nothing holds up a thread; `Crowd` bounds it
     "recv_bytes": RECEIVED_BYTES,
-    "channel_timeout": SILENCE_LIMIT_S,
-    "cleanup_interval": SILENCE_LIMIT_S // 3,
+    "max_request_header_size": HEADER_BYTES,
     "ident": None,
     "clear_untrusted_proxy_headers": True,
 }
 
 
-def make_server(app: Flask, settings: Settings, lanes: Lanes | None = None) -> BaseWSGIServer:
+def make_server(
+    app: Flask, settings: Settings, lanes: Lanes | None = None, limits: Limits | None = None
+) -> BaseWSGIServer:
     """Bind the app to its address.
 
     Waitress moves bodies and responses above a limit to temporary files. That limit is out of reach here;
@@ -59,35 +50,63 @@ def make_server(app: Flask, settings: Settings, lanes: Lanes | None = None) -> B
         app: The app.
         settings: The address and the caps.
         lanes: Who is served next; by default lanes of its own.
+        limits: What connections may take.
 
     Returns:
-        A server whose `run()` serves until it is interrupted.
+        A server whose `run()` serves until it is interrupted, on every address that the host's name has.
 
     Raises:
         SettingsError: the address cannot be used, most often because another program listens there.
     """
+    limits, lanes = limits or Limits(), lanes or Lanes()
     body_cap = settings.max_upload_bytes + BODY_ALLOWANCE_BYTES
     password = None if settings.password_file is None else PasswordFile(settings.password_file)
-    lanes = lanes or Lanes()
     admission = Admission(settings.hostnames, OPEN_BODIES * body_cap, lanes, password)
-    channel_class = partial(_Channel, admission, _tls_context(settings))
+    channel_class = partial(Channel, admission, _tls_context(settings))
+    options = {
+        **WAITRESS,
+        "url_scheme": "http" if settings.certificate is None else "https",
+        "max_request_body_size": body_cap,
+        "connection_limit": 2 * limits.connections,
+    }
+    adj = _adjustments(settings, options)
+    shared: dict[str, Any] = {"map": {}, "dispatcher": lanes, "adj": adj}
     try:
-        server = create_server(
-            app,
-            host=settings.host,
-            port=settings.port,
-            url_scheme="http" if settings.certificate is None else "https",
-            max_request_body_size=body_cap,
-            _dispatcher=lanes,
-            **WAITRESS,
-        )
+        servers = [
+            _Server(Crowd(limits), channel_class, app, sockinfo=address, **shared) for address in adj.listen
+        ]
     except OSError as error:
         raise SettingsError(
             f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. {_advice(settings)}"
         ) from error
-    server.channel_class = channel_class
     lanes.start()
-    return server
+    return servers[0]
+
+
+def _adjustments(settings: Settings, options: dict[str, Any]) -> Adjustments:
+    try:
+        return Adjustments(host=settings.host, port=settings.port, **options)
+    except ValueError as error:
+        raise SettingsError(
+            f"--host {settings.host}: expected an address of this computer, or a name that has one."
+        ) from error
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    """Listens on one address, and looks after the connections by a clock that never jumps."""
+
+    def __init__(self, crowd: Crowd, channel_class: Any, app: Flask, **options: Any) -> None:
+        self.channel_class = channel_class
+        self._crowd = crowd
+        self._next_look_s = 0.0
+        super().__init__(app, **options)
+
+    def readable(self) -> bool:
+        now_s = time.monotonic()
+        if now_s >= self._next_look_s or self._crowd.is_too_large(len(self.active_channels)):
+            self._next_look_s = now_s + LOOK_S
+            self._crowd.thin_out(list(self.active_channels.values()), now_s)
+        return bool(self.accepting and len(self._map) < self.adj.connection_limit)
 
 
 def _advice(settings: Settings) -> str:
@@ -110,151 +129,3 @@ def _tls_context(settings: Settings) -> ssl.SSLContext | None:
             "in PEM form that belong together, the key without a passphrase."
         ) from error
     return context
-
-
-class _Parser(HTTPRequestParser):
-    """Refuses a request once its headers are there, and bounds what it holds.
-
-    An oversized body is read to its end and nothing of it is kept: answering before it has come would make
-    most clients report a broken connection instead of the answer.
-    """
-
-    _discard_bytes = 0
-    _held_bytes = 0
-
-    def __init__(self, admission: Admission, address: str, adj: Adjustments) -> None:
-        super().__init__(adj)
-        self._admission = admission
-        self._address = address
-        self.started_s = time.monotonic()
-
-    def received(self, data: bytes) -> int:
-        if self._discard_bytes:
-            return self._discard(len(data))
-        if self.error is not None:
-            self.completed = True
-            return len(data)
-        is_body = self.headers_finished
-        consumed: int = super().received(data)
-        if is_body:
-            self._hold(consumed)
-        elif self.headers_finished and not self.empty:
-            self._admit()
-        if isinstance(self.error, RequestEntityTooLarge) and not self.chunked:
-            self._expect_rest()
-        return len(data) if isinstance(self.error, EdgeError) else consumed
-
-    def close(self) -> None:
-        held_bytes, self._held_bytes = self._held_bytes, 0
-        self._admission.bodies.give_back(held_bytes)
-        super().close()
-
-    def _discard(self, size_bytes: int) -> int:
-        taken = min(size_bytes, self._discard_bytes)
-        self._discard_bytes -= taken
-        self.completed = not self._discard_bytes
-        return taken
-
-    def _admit(self) -> None:
-        is_too_large = isinstance(self.error, RequestEntityTooLarge)
-        if self.error is None or is_too_large:
-            caller = caller_of(self.command, self.path, self.url_scheme, self.headers)
-            content_bytes = 0 if is_too_large else self.content_length
-            authorization = self.headers.get("AUTHORIZATION")
-            self._refuse(self._admission.refusal(caller, content_bytes, authorization, self._address))
-
-    def _expect_rest(self) -> None:
-        if self.content_length <= DISCARD_LIMIT_BYTES:
-            self._discard_bytes = self.content_length
-            self.completed = False
-
-    def _hold(self, size_bytes: int) -> None:
-        if self._admission.bodies.take(size_bytes):
-            self._held_bytes += size_bytes
-        else:
-            self._refuse(too_much_at_once())
-
-    def _refuse(self, reason: EdgeError | None) -> None:
-        if reason is not None:
-            self.error = reason
-            self.expect_continue = False
-            self.completed = True
-
-
-class _JsonErrorTask(ErrorTask):  # type: ignore[misc]
-    """Answers what never reaches the app in the same form as the app's errors."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        code, message, status, reason = _described(error)
-        log_failure(status, "A request", "before it reached the app", message)
-        body = json.dumps({"error": code, "message": message}).encode()
-        self.status = f"{status} {reason}"
-        headers = {"Content-Type": "application/json", **STRICT_HEADERS, **headers_of(error)}
-        self.response_headers.extend(headers.items())
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-def _described(error: Any) -> tuple[str, str, int, str]:
-    """Return the code, message, status and reason of what a parser refused."""
-    if isinstance(error, EdgeError):
-        status = HTTPStatus(STATUS_OF[type(error)])
-        return error.code, str(error), status, status.phrase
-    if isinstance(error, RequestEntityTooLarge):
-        return ImageTooLarge.code, TOO_LARGE, error.code, error.reason
-    code = "internal" if error.code >= 500 else "bad_request"
-    return code, f"{error.reason}: {error.body}.", error.code, error.reason
-
-
-class _TlsNotReady(Exception):
-    """TLS has received less than a record, so nothing can be read yet."""
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection whose requests ask for admission; through TLS where there is a context for it."""
-
-    error_task_class: Callable[..., Any] = _JsonErrorTask
-
-    def __init__(
-        self,
-        admission: Admission,
-        tls: ssl.SSLContext | None,
-        server: BaseWSGIServer,
-        sock: socket.socket,
-        address: tuple[str, int],
-        adj: Adjustments,
-        map: dict[int, object],  # noqa: A002, Waitress names it so
-    ) -> None:
-        if tls is not None:
-            sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.parser_class = partial(_Parser, admission, address[0])
-        super().__init__(server, sock, address, adj, map=map)
-
-    def received(self, data: bytes) -> bool:
-        request = self.request
-        if request is not None and time.monotonic() - request.started_s > BODY_LIMIT_S:
-            self.will_close = True
-        return bool(super().received(data))
-
-    def recv(self, buffer_size: int) -> bytes:
-        try:
-            return bytes(super().recv(buffer_size))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise _TlsNotReady from error
-
-    def handle_read(self) -> None:
-        with suppress(_TlsNotReady):
-            super().handle_read()
-
-    def send(self, data: bytes, do_close: bool = True) -> int:
-        try:
-            return int(super().send(data, do_close))
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
-
-    def handle_close(self) -> None:
-        if self.request is not None:
-            self.request.close()
-        super().handle_close()

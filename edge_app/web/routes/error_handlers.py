@@ -21,6 +21,7 @@ from edge_app.errors import (
     ResultExpired,
     TagError,
     TooManyGuesses,
+    TooSlow,
     TryLater,
     UnsupportedImage,
 )
@@ -29,6 +30,7 @@ STATUS_OF: dict[type, int] = {
     MissingImage: 400,
     RequestRefused: 403,
     ResultExpired: 404,
+    TooSlow: 408,
     ImageTooLarge: 413,
     UnsupportedImage: 415,
     InvalidImage: 422,

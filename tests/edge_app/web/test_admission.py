@@ -92,10 +92,14 @@ def test_open_bodies_are_bounded_together(server: BaseWSGIServer) -> None:
         assert requests.get(f"http://localhost:{server.effective_port}/health", timeout=5).ok
 
 
-def test_body_that_breaks_off_makes_room_again(server: BaseWSGIServer) -> None:
-    for _ in range(3 * server_module.OPEN_BODIES):
+@pytest.mark.parametrize("is_half_closed", [False, True])
+def test_body_that_breaks_off_makes_room_again(server: BaseWSGIServer, is_half_closed: bool) -> None:
+    for _ in range(2 * server_module.OPEN_BODIES):
         with connect(server) as connection:
-            connection.sendall(head() + bytes(16 * MIB))
+            connection.sendall(head() + bytes(24 * MIB))
+            if is_half_closed:
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(1) == b""
     response = requests.post(
         f"http://localhost:{server.effective_port}/predict", files={"file": bytes(30 * MIB)}, timeout=20
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -89,6 +90,21 @@ def test_every_page_and_call_asks_for_the_password(
             f"{settings.address}/predict", files={"file": white_png}, auth=auth, timeout=10
         )
         assert response.status_code == status
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6")
+def test_every_address_of_a_host_asks_for_the_password(
+    serve: Callable[[Settings], None], settings: Settings
+) -> None:
+    serve(replace(settings, host="*"))
+    for host in ("127.0.0.1", "[::1]"):
+        assert requests.get(f"http://{host}:{settings.port}/", timeout=10).status_code == 401
+
+
+def test_host_that_is_none_is_refused(settings: Settings, toy_predictor: Predictor) -> None:
+    settings = replace(settings, host="nowhere.invalid")
+    with pytest.raises(SettingsError, match=r"--host nowhere\.invalid: expected an address"):
+        make_server(create_app(settings, toy_predictor), settings)
 
 
 def test_watchdogs_need_no_password(serve: Callable[[Settings], None], settings: Settings) -> None:
