@@ -79,6 +79,7 @@ export class Sender extends EventTarget {
     for (const content of contents) body.append("file", new Blob([content]), "xray"); // its name may name a patient
     const headers = { "X-Ticket": ticket, "X-Batch": batch };
     const response = await fetch(address, { method: "POST", headers, body, signal }).catch(lose);
+    if (response.status === 408) throw new Lost(); // it came too slowly, so it is tried again
     if (response.status === 503) throw new Busy(Number(response.headers.get("Retry-After")) || 1);
     const answer = await response.json().catch(lose);
     if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(new Uint8Array(contents[0].slice(0, 512))) });
