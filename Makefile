@@ -56,6 +56,7 @@ lock: $(DEV_READY) ## resolve pyproject.toml into the hashed requirements files;
 
 screenshot: $(DEV_READY) ## show drawn X-rays on the page, save the pictures of the documents
 	$(DEV) -m tools.screenshot docs
+	$(DEV) -m tools.pacs_pictures docs
 
 clean: ## remove every environment and cache
 	rm -rf .venv .venv-edge .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

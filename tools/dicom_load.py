@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -24,6 +24,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from pynetdicom import AE
 
 from export.proof.drawn import draw_xray
+from tools.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "models" / "default"
@@ -92,7 +93,7 @@ def measure(pictures: int, associations: int, side_px: int, bundle: Path) -> Fig
 
 @contextmanager
 def _running(bundle: Path) -> Iterator[tuple[psutil.Process, str, int]]:
-    page_port, dicom_port = _free_port(), _free_port()
+    page_port, dicom_port = free_port(), free_port()
     words = ["--port", str(page_port), "--bundle", str(bundle), "--device", "cpu", "--study-idle", "1"]
     words += ["--dicom", str(dicom_port), "--allow", f"{TITLE}@127.0.0.1"]
     command = [sys.executable, "-m", "edge_app", *words]
@@ -148,8 +149,6 @@ def _send(port: int, count: int, side_px: int) -> int:
 
 
 def _picture(study: str, number: int, side_px: int) -> Dataset:
-    drawn = draw_xray(number % 10, fractured=number % 2 == 0)
-    pixels = cv2.resize(drawn, (side_px, side_px)).astype(np.uint16) * 16
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = DigitalXRayImageStorageForPresentation, generate_uid()
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, f"{study[:60]}.1"
@@ -157,10 +156,16 @@ def _picture(study: str, number: int, side_px: int) -> Dataset:
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows = dataset.Columns = side_px
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
-    dataset.PixelRepresentation, dataset.PixelData = 0, pixels.tobytes()
+    dataset.PixelRepresentation, dataset.PixelData = 0, _pixels(number % 10, side_px)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
+
+
+@cache
+def _pixels(number: int, side_px: int) -> bytes:
+    drawn = draw_xray(number, fractured=number % 2 == 0)
+    return (cv2.resize(drawn, (side_px, side_px)).astype(np.uint16) * 16).tobytes()
 
 
 def _wait_until_judged(page: str, expected: int) -> int:
@@ -172,12 +177,6 @@ def _wait_until_judged(page: str, expected: int) -> int:
         if judged >= expected or time.monotonic() > end_s:
             return judged
         time.sleep(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ ACCEPTED = 0x0000
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
-_LAST_OF_DATA_SET = 0b10  # in the first byte of a fragment; PS3.8, annex E.2
+_LAST_FRAGMENT = 0b10  # of a command or a data set, in a fragment's first byte; PS3.8, annex E.2
 
 Store = Callable[[str, str, bytes, Source], None]
 Note = Callable[[str, Source, str], None]
@@ -136,7 +136,7 @@ class Provider:
         fragments = getattr(event.pdu, "presentation_data_value_items", ())
         for fragment in fragments:
             content = fragment.presentation_data_value
-            is_last = content[0] & 0b11 == _LAST_OF_DATA_SET
+            is_last = content[0] & _LAST_FRAGMENT
             sent_bytes = getattr(event.assoc, "untrusted_bytes", 0) + len(content)
             event.assoc.untrusted_bytes = 0 if is_last else sent_bytes
             if sent_bytes > self._max_bytes and not event.assoc.is_aborted:

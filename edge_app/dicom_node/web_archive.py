@@ -214,10 +214,15 @@ def _filed_study(item: dict[str, Any]) -> FiledStudy:
     return FiledStudy(
         uid=_uid(item, "0020000D"),
         patient=Patient(_text(item, "00100020"), _text(item, "00100010")),
-        date=_text(item, "00080020"),
+        date=_date(_text(item, "00080020")),
         description=_text(item, "00081030"),
         modalities=", ".join(str(value) for value in item.get("00080061", {}).get("Value", [])),
     )
+
+
+def _date(text: str) -> str:
+    """Write a date of DICOM's (20260105) as people do; what is none stays as it is."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdecimal() else text
 
 
 def _text(item: dict[str, Any], tag: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 
 from edge_app.arrivals import ArrivedStudy
 from edge_app.dicom_node.node import Node
@@ -24,6 +25,8 @@ from export.proof.drawn import draw_xray
 from tests.conftest import require
 from tests.dicom_files import xray_file
 from tests.edge_app.web.test_server import free_port
+from tools import orthanc
+from tools.orthanc import Orthanc
 
 WHITE, BLACK = (np.full((64, 64), level, np.uint8) for level in (255, 0))
 SENDER = Peer("STORESCU", "127.0.0.1")
@@ -116,3 +119,24 @@ def is_sent(node: Node) -> bool:
     """Tell whether the answers to the only study are in the archive."""
     delivery = node.studies()[0].delivery
     return delivery is not None and delivery.state == "sent"
+
+
+@contextmanager
+def running_orthanc(
+    folder: Path, node_port: int, title: str = "FRACTURE_EDGE", **more: Any
+) -> Iterator[Orthanc]:
+    """Run an Orthanc that knows a node on this computer, or skip the test."""
+    require("Orthanc", "orthanc")
+    with orthanc.running_orthanc(folder, Peer(title, "127.0.0.1", node_port), **more) as running:
+        yield running
+
+
+def post(
+    address: str, *files: bytes, study: str = "", kind: str = "application/dicom"
+) -> requests.Response:
+    """Send files as STOW-RS has it."""
+    body = b"".join(b"--XY\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in files)
+    headers = {"Content-Type": f'multipart/related; type="{kind}"; boundary=XY'}
+    return requests.post(
+        f"{address}/dicom-web/studies{study}", data=body + b"--XY--\r\n", headers=headers, timeout=60
+    )

@@ -26,14 +26,15 @@ from tests.conftest import require
 from tests.edge_app.dicom_node.conftest import (
     is_sent,
     running_node,
+    running_orthanc,
     send,
     three_views,
     wait_for,
     whole_study,
     xray,
 )
-from tests.edge_app.dicom_node.orthanc import Orthanc, running_orthanc
 from tests.edge_app.web.test_server import free_port
+from tools.orthanc import Orthanc
 
 # The library leaves the sockets of calls that failed to the garbage collector; a test collects them itself.
 pytestmark = [
@@ -53,8 +54,7 @@ def test_study_goes_from_orthanc_to_the_node_and_its_answers_back(
         with running_node(
             default_predictor, port=node_port, allowed=allowed, archive=orthanc.peer, study_idle_s=2
         ) as node:
-            uploaded = [orthanc.post("/instances", data) for data in three_views()]
-            study = uploaded[0]["ParentStudy"]
+            study = orthanc.upload(three_views())
             orthanc.post("/modalities/fracture/echo", b"{}")
             orthanc.post("/modalities/fracture/store", study.encode())
             arrived = whole_study(node, 3)
@@ -65,7 +65,10 @@ def test_study_goes_from_orthanc_to_the_node_and_its_answers_back(
             assert len(series.pop("DX")) == 3
             assert len(series.pop("OT")) == 3
             for each in series.pop("DOC"):
-                assert dcmread(io.BytesIO(orthanc.file(each))).EncapsulatedDocument[:5] == b"%PDF-"
+                assert (
+                    dcmread(io.BytesIO(orthanc.content(f"/instances/{each}/file"))).EncapsulatedDocument[:5]
+                    == b"%PDF-"
+                )
             assert list(series) in ([], ["PR"])
             assert node.archive_state().reason == ""
             assert node.way_back()[:3] == ("FRACTURE_EDGE", "127.0.0.1", node_port)
@@ -81,7 +84,7 @@ def failed_delivery(node: Node) -> Delivery | None:
 def _views_told(orthanc: Orthanc, study: str, arrived: ArrivedStudy) -> list[int]:
     """Return of how many views each structured report in the archive tells."""
     reports = orthanc.series_of(study).get("SR", [])
-    return [_views_in(orthanc.file(each), arrived) for each in reports]
+    return [_views_in(orthanc.content(f"/instances/{each}/file"), arrived) for each in reports]
 
 
 def _views_in(data: bytes, arrived: ArrivedStudy) -> int:

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-import requests
 from dicomweb_client.web import DICOMwebClient
 from flask import Flask
 from pydicom import dcmread
@@ -35,14 +34,16 @@ from tests.conftest import require
 from tests.edge_app.dicom_node.conftest import (
     STUDY,
     is_sent,
+    post,
     running_node,
+    running_orthanc,
     three_views,
     wait_for,
     whole_study,
     xray,
 )
-from tests.edge_app.dicom_node.orthanc import LOGIN, Orthanc, running_orthanc
 from tests.edge_app.web.test_server import free_port
+from tools.orthanc import LOGIN, Orthanc, dicomweb_plugin
 
 pytestmark = pytest.mark.slow
 HERE = (Peer("ANY", "127.0.0.1"),)
@@ -51,12 +52,12 @@ HERE = (Peer("ANY", "127.0.0.1"),)
 @contextmanager
 def running_web_archive(folder: Path, page_port: int = 1) -> Iterator[Orthanc]:
     """Run an Orthanc with DICOMweb that knows the page of a node as another DICOMweb service."""
-    plugins = sorted(Path("/usr/lib/orthanc").glob("libOrthancDicomWeb.so*"))
-    if not plugins:
+    plugin = dicomweb_plugin()
+    if plugin is None:
         require("orthanc-dicomweb")
     web = {"Enable": True, "Root": "/dicom-web/"}
     servers = {"fracture": [f"http://127.0.0.1:{page_port}/dicom-web/"]}
-    more = {"Plugins": [str(plugins[-1])], "DicomWeb": {**web, "Servers": servers}}
+    more = {"Plugins": [str(plugin)], "DicomWeb": {**web, "Servers": servers}}
     with running_orthanc(folder, free_port(), **more) as orthanc:
         yield orthanc
 
@@ -74,17 +75,11 @@ def served(node: Node, predictor: Predictor, port: int) -> Iterator[str]:
         server.close()
 
 
-def upload(orthanc: Orthanc, files: list[bytes]) -> str:
-    """Put the files of a study into an archive; returns its name for the study."""
-    (study,) = {orthanc.post("/instances", data)["ParentStudy"] for data in files}
-    return study
-
-
 def test_study_is_found_brought_in_and_its_answers_go_back(
     toy_predictor: Predictor, tmp_path: Path
 ) -> None:
     with running_web_archive(tmp_path) as orthanc:
-        study = upload(orthanc, three_views())
+        study = orthanc.upload(three_views())
         places = {"archive": orthanc.web, "library": orthanc.web}
         with running_node(toy_predictor, port=None, allowed=(), study_idle_s=1, **places) as node:
             assert node.archive_state().reason == ""
@@ -105,7 +100,9 @@ def test_study_is_found_brought_in_and_its_answers_go_back(
                 "DOC": 1,
             }
             (report,) = series["SR"]
-            assert dcmread(io.BytesIO(orthanc.file(report))).StudyInstanceUID == STUDY
+            assert (
+                dcmread(io.BytesIO(orthanc.content(f"/instances/{report}/file"))).StudyInstanceUID == STUDY
+            )
             node.bring_in(filed.uid)  # its answers stand in the study now; they are not brought in
             node.bring_in("1.2.3")
             wait_for(lambda: [each.code for each in node.incidents()] == ["nothing_brought_in"])
@@ -119,22 +116,11 @@ def test_orthanc_sends_a_study_by_stow(toy_predictor: Predictor, tmp_path: Path)
         running_node(toy_predictor, port=None, allowed=HERE, takes_web=True) as node,
         served(node, toy_predictor, page_port),
     ):
-        study = upload(orthanc, three_views())
+        study = orthanc.upload(three_views())
         sent = orthanc.post("/dicom-web/servers/fracture/stow", f'{{"Resources": ["{study}"]}}'.encode())
         assert sent["InstancesCount"] == "3"
         assert whole_study(node, 3).source == ("STOW-RS", "127.0.0.1")
         assert node.incidents() == []
-
-
-def post(
-    address: str, *files: bytes, study: str = "", kind: str = "application/dicom"
-) -> requests.Response:
-    """Send files as STOW-RS has it."""
-    body = b"".join(b"--XY\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in files)
-    headers = {"Content-Type": f'multipart/related; type="{kind}"; boundary=XY'}
-    return requests.post(
-        f"{address}/dicom-web/studies{study}", data=body + b"--XY--\r\n", headers=headers, timeout=60
-    )
 
 
 def test_each_picture_that_is_stored_by_stow_has_its_answer(toy_predictor: Predictor) -> None:

@@ -36,6 +36,13 @@ def test_echo_is_answered(node: Node) -> None:
     assert subprocess.run([require("echoscu", "dcmtk"), *words]).returncode == 0
 
 
+def test_node_that_only_asks_leaves_no_trace(node: Node, tmp_path: Path) -> None:
+    test_echo_is_answered(node)
+    send(node, tmp_path, xray(1))
+    whole_study(node)
+    assert node.incidents() == []
+
+
 def test_views_of_a_study_are_judged_each_and_together(node: Node, tmp_path: Path) -> None:
     assert send(node, tmp_path, xray(1, WHITE), xray(2, BLACK)).returncode == 0
     study = whole_study(node, 2)

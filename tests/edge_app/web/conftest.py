@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Request, expect
 
+from edge_app.arrivals import Arrivals
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
@@ -24,10 +25,10 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
-def serve(predictor: Predictor) -> str:
+def serve(predictor: Predictor, arrivals: Arrivals | None = None) -> str:
     """Serve the app from a thread of its own; returns its address."""
     settings = Settings(port=free_port(), max_upload_bytes=2_000_000)
-    server = make_server(create_app(settings, predictor), settings)
+    server = make_server(create_app(settings, predictor, arrivals=arrivals), settings)
     threading.Thread(target=server.run, daemon=True).start()
     return f"http://localhost:{settings.port}"
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from edge_app.arrivals import (
     ArchiveState,
@@ -25,6 +26,8 @@ from edge_app.settings import Settings
 from edge_app.web.app import create_app
 from edge_app.web.language import LANGUAGES
 from edge_app.web.store import ResultStore
+from tests.edge_app.web.conftest import needs_chromium, no_problems, serve
+from tools.browser import open_page
 
 SOURCE = Source("XRAY_ROOM", "192.0.2.5")
 NOW = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
@@ -207,4 +210,19 @@ def test_study_is_brought_in_and_the_page_comes_back(toy_predictor: Predictor) -
     client = create_app(Settings(), toy_predictor, arrivals=drawn).test_client()
     answer = client.post("/arrivals/bring-in?lang=sw", data={"study": "1.2.3"}, headers=LOCAL)
     assert (answer.status_code, answer.location) == (303, "/arrivals?lang=sw")
+    assert drawn.brought_in == ["1.2.3"]
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_study_is_found_and_brought_in_from_the_browser(toy_predictor: Predictor) -> None:
+    drawn = Drawn(study(ArrivedView("k", Answer(0.9, 0.4))), library={"4711": FILED})
+    address = serve(toy_predictor, arrivals=drawn)
+    with open_page(f"{address}/arrivals") as page, no_problems(page):
+        page.fill("#patient", "47")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Bring in").click()
+        expect(page.locator("#library li")).to_have_count(0)  # the page has come back
+        expect(page.locator("#arrivals tbody tr")).to_have_count(1)
+        assert "4711" not in page.url
     assert drawn.brought_in == ["1.2.3"]
