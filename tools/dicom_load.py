@@ -140,10 +140,11 @@ def _send(port: int, count: int, side_px: int) -> int:
     if not association.is_established:
         return 0
     study = generate_uid()
-    accepted = sum(
-        association.send_c_store(_picture(study, number, side_px)).get("Status") == 0
-        for number in range(count)
-    )
+    accepted = 0
+    for number in range(count):
+        if not association.is_established:  # it broke off: the rest is lost, which the figures tell
+            return accepted
+        accepted += association.send_c_store(_picture(study, number, side_px)).get("Status") == 0
     association.release()
     return accepted
 
