@@ -14,10 +14,13 @@ import requests
 
 from edge_app.installed.linux import UNIT
 from edge_app.installed.processes import health
+from edge_app.installed.release import MODEL, SUMS, SUMS_SIGNATURE
+from export.bundle.signing import make_keys, sign_bundle
+from installer import seal
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S
 from tests.conftest import DEFAULT_BUNDLE, require
-from tests.installer.account import Account, done
+from tests.installer.account import Account, done, end_of
 from tests.installer.booted import BootedSystem
 from tests.installer.conftest import STICK, Built, copy_release, put
 from tests.installer.trials import INSTALL, PREFIX, MakeSystem, expect_own_answer, flip_byte, survive_kills
@@ -120,6 +123,39 @@ def test_app_starts_and_stops_ten_times_and_leaves_no_process(account: Account, 
         assert time.monotonic() - started_s < 20
         assert not account.listens()
     assert account.processes() == []
+
+
+def test_signed_release_is_followed_only_by_what_its_key_signed(
+    account: Account, built: Built, newer: Path, tmp_path: Path
+) -> None:
+    own, other = (make_keys(tmp_path / name)[0] for name in ("own", "other"))
+    done(account.install(signed(built.release, own, "signed")))
+    current = (account.prefix / "current").read_text()
+    for refused, sentence in (
+        (newer, "is not signed, and this PC asks for the signature"),
+        (signed(newer, other, "newer-by-another"), "is not signed with the key"),
+    ):
+        ended = end_of(account.install(refused))
+        assert ended.returncode == 7
+        assert sentence in ended.stderr
+    for folder in (newer, newer.with_name("newer-by-another")):
+        model = pack_model(folder / MODEL, account.home, EPOCH_S)
+        assert end_of(account.command("update-model", str(model))).returncode == 7
+    assert (account.prefix / "current").read_text() == current
+    done(account.install(signed(newer, own, "newer-signed")))
+    model = pack_model(newer.with_name("newer-signed") / MODEL, account.home, EPOCH_S)
+    done(account.command("update-model", str(model)))
+
+
+def signed(release: Path, key: Path, name: str) -> Path:
+    """Copy a release that a key signs, and its model."""
+    folder = release.with_name(name)
+    copy_release(release, folder)
+    sign_bundle(folder / MODEL, key)
+    seal.write_signer(key, folder)
+    seal.write_sums(folder)
+    seal.sign(folder / SUMS, folder / SUMS_SIGNATURE, key)
+    return folder
 
 
 def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeSystem) -> None:
