@@ -11,7 +11,7 @@ from edge_app.errors import RunError
 from edge_app.model.bundle import CLASSIFIER, FEATURES, Graphs
 from edge_app.model.inference import ModelPair
 from edge_app.model.manifest import FLOAT32
-from export.bundle.pack import TENSORS, Export, describe, require_replaceable, write_bundle
+from export.bundle.write import TENSORS, Export, describe, require_replaceable, write_bundle
 from export.graph.graphs import build_graphs
 from export.graph.split import SplitModel, split_model
 from export.proof.drawn import draw_pictures, record_cases

@@ -23,8 +23,8 @@ import tensorflow as tf
 from edge_app.imaging.images import decode_image
 from edge_app.imaging.preprocess import to_square
 from training.cli import add_option, image_size, run_explained, whole_number
+from training.data.batches import sample_weights, training_batches
 from training.data.datasets import read_dataset
-from training.data.pipeline import sample_weights, training_batches
 from training.data.scan import Cache, Scan, scan_samples
 from training.learning.learner import Learner
 from training.learning.stages import StageCosine

@@ -19,7 +19,7 @@ from training.cli import add_option, run_explained, whole_number
 from training.data import splits
 from training.data.samples import Dataset, Sample
 from training.data.scan import scan_samples
-from training.recipe import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
+from training.options import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
 from training.runs.config import LAST, PATIENCE, Config
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.cli import add_option, run_explained
 from training.data.splits import label_conflicts
-from training.evaluation.report import write_report
+from training.evaluation.html_report import write_report
 from training.exploration.sections import all_sections
 from training.exploration.survey import Survey, survey_dataset
 

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from training.cli import add_option, run_explained, whole_number
-from training.recipe import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
+from training.options import WHEN_MEMORY_IS_FULL, add_recipe, begin, configure
 from training.runs.config import KEPT_EPOCHS, LEAKS, PATIENCE
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from edge_app.model.inference import ModelPair
 from edge_app.model.manifest import FLOAT32
 from edge_app.model.quality import pack_gate
 from export.bundle.card import CARD
-from export.bundle.pack import GATE, describe_gate, version_of, write_bundle
+from export.bundle.write import GATE, describe_gate, version_of, write_bundle
 from export.graph.averages import AVERAGES, add_averages
 from export.input_gate.making import make_gate
 from export.runs import read_split

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.drawn_dataset import write_drawn_class_folders, write_drawn_mura
-from training.data.pipeline import sample_weights
-from training.evaluation.report import Section, figure_png
+from training.data.batches import sample_weights
+from training.evaluation.html_report import Section, figure_png
 from training.exploration import sections
 from training.exploration.survey import Survey, survey_dataset
 from training.exploration.survey_plots import bars, draw_samples, draw_squares

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from training.evaluation.report import BLUE, GREEN, GREY, PURPLE, VERMILION, Plot, new_axes
+from training.evaluation.html_report import BLUE, GREEN, GREY, PURPLE, VERMILION, Plot, new_axes
 
 _MARKERS = (("o", VERMILION), ("s", PURPLE))
 _LOWEST_BENEFIT = -0.05

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation import evaluation_plots as plots
+from training.evaluation.html_report import Section, Table, write_report
 from training.evaluation.metrics import BINS, BOOTSTRAP_ROUNDS
-from training.evaluation.report import Section, Table, write_report
 
 Evaluation = Mapping[str, Any]
 _NO_VALUE = "none"

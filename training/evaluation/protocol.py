@@ -27,10 +27,10 @@ from training.evaluation.assessment import (
 from training.evaluation.candidates import Candidate
 from training.evaluation.explain import judge_heatmaps, randomisation_check
 from training.evaluation.metrics import Scored
+from training.evaluation.per_study import join_views, mura_table
 from training.evaluation.scorers import KerasScorer, Scorer
 from training.evaluation.selection import ALL, AUTO, Selection, select
 from training.evaluation.shortcuts import audit_shortcuts
-from training.evaluation.studies import join_views, mura_table
 
 # A map whose ranks stay so alike when the model forgets everything does not come from what it learned.
 ALIKE = 0.5

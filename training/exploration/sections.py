@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from training.data import splits
 from training.data.samples import Sample
+from training.evaluation.html_report import Plot, Section, Table
 from training.evaluation.metrics import auroc
-from training.evaluation.report import Plot, Section, Table
 from training.exploration.survey import Survey
 from training.exploration.survey_plots import (
     SHEET_COLUMNS,

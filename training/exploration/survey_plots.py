@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_app.imaging.images import decode_image
 from training.data.samples import Sample
 from training.data.splits import BLOCK_SIZE
-from training.evaluation.report import BLUE, VERMILION, Plot, new_axes
+from training.evaluation.html_report import BLUE, VERMILION, Plot, new_axes
 from training.exploration.survey import Survey
 
 SHEET_COLUMNS = 6

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from edge_app.errors import DataError
-from training.data.pipeline import Sampling, sample_weights, training_batches
+from training.data.batches import Sampling, sample_weights, training_batches
 from training.data.prepare import TrainingData
 from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics

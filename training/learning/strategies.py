@@ -8,7 +8,7 @@ import os
 import tensorflow as tf
 
 from edge_app.errors import DeviceError
-from training.data.pipeline import Share
+from training.data.batches import Share
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:

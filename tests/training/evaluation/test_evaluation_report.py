@@ -10,7 +10,7 @@ from training.data.samples import Sample
 from training.evaluation.assessment import assess, assess_calibration, assess_parts, curves
 from training.evaluation.evaluation_plots import randomisation_plot
 from training.evaluation.evaluation_report import estimate_text, summary_lines, write_evaluation_report
-from training.evaluation.studies import join_views, mura_table
+from training.evaluation.per_study import join_views, mura_table
 
 STAGES = [
     {"shuffled": "nothing", "shuffles": 1, "median_correlation": 1.0, "low": 1.0, "high": 1.0},

@@ -11,7 +11,7 @@ import pytest
 from edge_app.errors import BundleError, ExportError
 from edge_app.model.bundle import load_bundle
 from edge_app.model.inference import ModelPair
-from export.bundle.pack import Export, describe, require_replaceable, write_bundle
+from export.bundle.write import Export, describe, require_replaceable, write_bundle
 from export.proof.drawn import draw_pictures, record_cases
 from export.proof.gate import Figures
 from export.proof.parity import Difference

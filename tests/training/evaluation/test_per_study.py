@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.data.samples import Sample
-from training.evaluation.studies import PUBLISHED_KAPPA, join_views, mura_table
+from training.evaluation.per_study import PUBLISHED_KAPPA, join_views, mura_table
 
 
 def view(study: str, abnormal: bool, part: str = "wrist") -> Sample:

@@ -7,7 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from training.evaluation.report import PALETTE, Plot, Section, Table, figure_png, new_axes, write_report
+from training.evaluation.html_report import (
+    PALETTE,
+    Plot,
+    Section,
+    Table,
+    figure_png,
+    new_axes,
+    write_report,
+)
 
 
 def line_plot() -> Plot:

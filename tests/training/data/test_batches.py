@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge_app.model.pointing import Box
-from training.data.pipeline import (
+from training.data.batches import (
     WHOLE,
     Sampling,
     Share,
