@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
 from export.proof.drawn import draw_xray
 from tests.drawn_dataset import write_drawn_dataset
 from tests.toy import write_toy_bundle
+
+# Tests are not timed: a machine may be busy.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_BUNDLE = ROOT / "models" / "default"

@@ -154,7 +154,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _open(options: argparse.Namespace) -> int:
     home = Home(options.prefix)
     port = home.current().port
-    if processes.health(port) is None:
+    # a second copy beside a service that is still starting would be outside of its protection
+    if not processes.await_answer(port, linux.service_runs):
         _start(home)
     page = f"http://localhost:{port}"
     logger.info("Fracture Edge runs: %s", page)

@@ -59,6 +59,11 @@ def has_service() -> bool:
     return _SYSTEMD_RUNS.is_dir() and _places()[2].is_file()
 
 
+def service_runs() -> bool:
+    """Tell whether the service runs or is starting."""
+    return has_service() and not _ask_systemd("is-active", "--quiet", UNIT).returncode
+
+
 def disintegrate(home: Home) -> None:
     """Take away what `integrate` put there, if it belongs to this installation."""
     command, entry, unit = _places()
@@ -91,10 +96,13 @@ def _fill_in(home: Home, name: str, place: Path) -> None:
     replace_file(place, text.encode())
 
 
+def _ask_systemd(*words: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemctl") or "systemctl"
+    return subprocess.run([program, *words], capture_output=True, text=True, check=False)
+
+
 def _systemctl(*words: str) -> None:
-    done = subprocess.run(
-        [shutil.which("systemctl") or "systemctl", *words], capture_output=True, text=True, check=False
-    )
+    done = _ask_systemd(*words)
     if done.returncode:
         raise InstallError(
             f"systemctl {' '.join(words)} failed: {done.stderr.strip()}. See journalctl -u {UNIT}."

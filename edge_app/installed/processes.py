@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +84,22 @@ def start(command: Sequence[str], port: int) -> None:
     else:
         options["start_new_session"] = True
     process = subprocess.Popen(command, cwd=Path(command[0]).anchor, **options)
-    deadline_s = time.monotonic() + START_S
-    while time.monotonic() < deadline_s:
-        if health(port) is not None:
-            return
-        if process.poll() is not None:
-            raise InstallError(f"The app did not start. {_complaint(command)}")
-        time.sleep(_POLL_S)
+    if await_answer(port, lambda: process.poll() is None):
+        return
+    if process.poll() is not None:
+        raise InstallError(f"The app did not start. {_complaint(command)}")
     process.kill()
     raise InstallError(f"The app did not answer within {START_S:.0f} s. Restart the PC, and try again.")
+
+
+def await_answer(port: int, is_starting: Callable[[], bool]) -> bool:
+    """Wait until the app answers on a port, while it is starting and not too long; tell whether it does."""
+    deadline_s = time.monotonic() + START_S
+    while health(port) is None:
+        if not is_starting() or time.monotonic() > deadline_s:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _complaint(command: Sequence[str]) -> str:

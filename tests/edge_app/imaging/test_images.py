@@ -310,7 +310,7 @@ def test_thumbnails_are_refused() -> None:
         decode_image(encode_png(np.zeros((40, 31), np.uint8)))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_files_give_a_picture_or_a_clear_error(data: st.DataObject) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_app.errors import BundleError
@@ -111,7 +111,6 @@ def test_exposure_is_told_from_grey_levels(seen: np.ndarray, codes: tuple[str, .
     assert exposure(seen)[1] == codes
 
 
-@settings(deadline=None)  # a busy machine
 @given(st.integers(32, 900), st.integers(32, 900), st.integers(0, 255))
 def test_one_grey_shows_nothing_at_any_size(height: int, width: int, grey: int) -> None:
     assert exposure(np.full((height, width), grey, np.uint8)) == (0, (BLANK,))

@@ -260,7 +260,7 @@ def test_refusal_quotes_nothing_about_the_patient() -> None:
     assert "4711" not in str(caught.value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_damaged_dicom_gives_a_picture_or_a_clear_error(data: st.DataObject) -> None:
     whole = bytearray(xray_file(draw_xray(1, 64, 48), WindowCenter=128, WindowWidth=256))
