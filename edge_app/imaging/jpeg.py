@@ -15,6 +15,8 @@ _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 # Frame headers: every SOF but the markers of tables (C4, C8, CC), and that of JPEG-LS.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
+_TILE_PART = 0xFF90
+_SHORTEST_PART_BYTES = 14
 _PROBE = b"\x5a" * 64
 
 
@@ -86,6 +88,22 @@ def size_of_jpeg_2000(data: bytes) -> FrameSize | None:
     return FrameSize(bottom - top, right - left, components, (depth & 0x7F) + 1)
 
 
+def has_all_tiles(data: bytes) -> bool:
+    """Tell whether a JPEG 2000 codestream holds every tile that it announces.
+
+    Args:
+        data: A codestream whose size `size_of_jpeg_2000` could read.
+
+    Source:
+        ISO/IEC 15444-1, sections A.4.2, A.5.1 and B.3.
+    """
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, 8)
+    if not width or not height:
+        return False
+    announced = -(-(right - left) // width) * -(-(bottom - top) // height)
+    return announced == len(set(_tiles(data)))
+
+
 def has_end(data: bytes) -> bool:
     """Tell whether bytes end with the end marker."""
     return data.endswith(_END)
@@ -113,3 +131,17 @@ def _markers(data: bytes) -> Iterator[tuple[int, int]]:
         has_length = code not in (_START[1], _END[1], 0x01) and len(data) >= offset + 4
         length = struct.unpack_from(">H", data, offset + 2)[0] if has_length else 0
         marker = _MARKER.search(data, offset + 2 + length)
+
+
+def _tiles(data: bytes) -> Iterator[int]:
+    """Yield the number of the tile to which each part of a JPEG 2000 codestream belongs."""
+    at = len(_START)
+    while at + _SHORTEST_PART_BYTES <= len(data):
+        marker, length = struct.unpack_from(">HH", data, at)
+        step = length + 2
+        if marker == _TILE_PART:
+            tile, step = struct.unpack_from(">HI", data, at + 4)
+            yield tile
+            if step < _SHORTEST_PART_BYTES:  # 0: to the end of the stream
+                return
+        at += step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_app.imaging.dicom.dataset import open_dataset, refusing_broken
+from edge_app.imaging.dicom.dataset import check_values, open_dataset, refusing_broken
 from edge_app.imaging.dicom.display import display
 from edge_app.imaging.dicom.header import read_header
 from edge_app.imaging.dicom.stored import stored_values
@@ -27,6 +27,7 @@ def read_dicom(data: bytes, max_pixels: int, min_side_px: int) -> Picture:
     with refusing_broken():
         dataset, syntax, file_sop_class = open_dataset(data)
         check_kind(dataset, file_sop_class)
+        check_values(dataset)
         encoding = read_encoding(dataset, max_pixels, min_side_px)
         pixels, windows = display(dataset, stored_values(dataset, syntax, encoding), encoding)
         return Picture(pixels, read_header(dataset, windows))

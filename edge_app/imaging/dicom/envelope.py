@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from edge_app.imaging.dicom.dataset import KEYWORDS, open_dataset, refusing_broken
+from edge_app.imaging.dicom.dataset import KEYWORDS, check_values, open_dataset, refusing_broken
 from edge_app.imaging.dicom.header import read_patient
 from edge_app.imaging.dicom.tags import check_kind, read_encoding, required_uid, value_of
 from edge_app.imaging.images import MAX_PIXELS, MIN_SIDE_PX
@@ -61,6 +61,7 @@ def read_envelope(data: bytes, max_pixels: int = MAX_PIXELS, min_side_px: int = 
     with refusing_broken():
         dataset, _, file_sop_class = open_dataset(data, _READ)
         check_kind(dataset, file_sop_class)
+        check_values(dataset)
         read_encoding(dataset, max_pixels, min_side_px)
         return Envelope(
             sop_class_uid=required_uid(dataset, "SOPClassUID"),

@@ -68,12 +68,18 @@ def _decode_jpeg(frame: bytes, encoding: Encoding) -> NDArray[np.integer[Any]]:
 
 
 def _decode_jpeg_ls(frame: bytes, encoding: Encoding) -> NDArray[np.integer[Any]]:
+    """Decode JPEG-LS; its decoder looks for seconds for what was cut, so that is refused before."""
     _check_size(jpeg.size_of(frame), encoding)
+    if not jpeg.has_end(frame.rstrip(b"\0")):
+        raise InvalidImage(BROKEN)
     return jpegls_decode(frame)
 
 
 def _decode_jpeg_2000(frame: bytes, encoding: Encoding) -> NDArray[np.integer[Any]]:
+    """Decode JPEG 2000; its decoder leaves a tile black that does not come, so that is refused."""
     _check_size(jpeg.size_of_jpeg_2000(frame), encoding)
+    if not jpeg.has_all_tiles(frame):
+        raise InvalidImage(BROKEN)
     return jpeg2k_decode(frame)
 
 

@@ -4,6 +4,7 @@ import io
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from imagecodecs import jpeg2k_encode
+from imagecodecs import jpeg2k_encode, jpegls_encode
 from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate, generate_frames
@@ -33,6 +34,7 @@ from edge_app.imaging.dicom.tags import tag_name
 from edge_app.imaging.images import decode_image, encode_png
 from export.proof.drawn import draw_xray
 from tests.dicom_files import converted, to_bytes, xray_dataset, xray_file
+from tools import bombs
 
 MIB = 1024 * 1024
 REQUIRED = (
@@ -106,6 +108,29 @@ def test_colour_is_refused() -> None:
         decode(xray_file(colour, SamplesPerPixel=3, PhotometricInterpretation="RGB"))
 
 
+@pytest.mark.parametrize(
+    "make", [bombs.items_without_end, bombs.items_of_a_told_length, bombs.elements_without_end]
+)
+def test_file_of_very_many_pieces_is_refused_before_all_are_read(make: Callable[[], bytes]) -> None:
+    with pytest.raises(InvalidImage, match="far more pieces than an X-ray has"):
+        decode(make())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        bombs.nested_sequences,
+        bombs.sequence_longer_than_the_file,
+        bombs.pixels_longer_than_the_file,
+        bombs.fragment_longer_than_the_file,
+        bombs.run_lengths_beyond_the_picture,
+    ],
+)
+def test_length_that_lies_is_refused(make: Callable[[], bytes]) -> None:
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode(make())
+
+
 def test_unknown_transfer_syntax_is_refused() -> None:
     data = to_bytes(xray_dataset(draw_xray(1)))
     explicit, other = b"1.2.840.10008.1.2.1\x00", b"1.2.276.0.7230010.1\x00"
@@ -141,6 +166,23 @@ def test_progressive_jpeg_is_read_where_a_baseline_one_was_announced() -> None:
     dataset.PixelData = encapsulate([file.getvalue()])
     pixels = decode(to_bytes(dataset, uid.JPEGBaseline8Bit)).pixels
     np.testing.assert_array_equal(pixels, decode_image(file.getvalue()))
+
+
+def test_jpeg_2000_without_its_other_tiles_is_refused() -> None:
+    """The decoder would leave them black: here three of four."""
+    frame = bytearray(jpeg2k_encode(np.full((64, 64), 77, np.uint8), level=0, codecformat="j2k"))
+    frame[8:40] = struct.pack(">8I", 128, 128, 0, 0, 64, 64, 0, 0)
+    dataset = xray_dataset(np.zeros((128, 128), np.uint8))
+    dataset.PixelData = encapsulate([bytes(frame)])
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode(to_bytes(dataset, uid.JPEG2000Lossless))
+
+
+def test_jpeg_ls_without_its_end_is_refused() -> None:
+    dataset = xray_dataset(draw_xray(1))
+    dataset.PixelData = encapsulate([jpegls_encode(draw_xray(1))[:-2]])
+    with pytest.raises(InvalidImage, match="broken or incomplete"):
+        decode(to_bytes(dataset, uid.JPEGLSLossless))
 
 
 def test_cut_progressive_jpeg_is_refused() -> None:
