@@ -126,3 +126,13 @@ def figures_of(predictor: Predictor) -> tuple[float, float, float]:
     point, game = predictor.manifest.operating_point, predictor.manifest.validation.pointing_game
     assert game is not None
     return point.threshold, point.sensitivity.value, game.value
+
+
+def test_model_that_is_swapped_on_disk_is_not_picked_up_half_way(tmp_path: Path, white_png: bytes) -> None:
+    predictor = Predictor(toy.write_toy_bundle(tmp_path), device="cpu")
+    before = predictor.predict(white_png)
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"another model")
+    after = predictor.predict(white_png)
+    assert after.probability == before.probability
+    np.testing.assert_array_equal(after.heatmap, before.heatmap)

@@ -94,6 +94,17 @@ def test_terminate_ends_it_in_order(toy_bundle: Path) -> None:
         assert process.wait(timeout=5) == 0
 
 
+def test_killed_app_leaves_no_decoder_behind_and_starts_again(toy_bundle: Path) -> None:
+    port = free_port()
+    with serving(toy_bundle, port) as process:
+        decoder = psutil.Process(process.pid).children()[0]
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs([decoder], timeout=5)[1] == []
+    with serving(toy_bundle, port):
+        assert requests.get(f"http://127.0.0.1:{port}/ready", timeout=5).ok
+
+
 @pytest.mark.skipif(
     not Path("/proc").exists() or os.geteuid() != 0,
     reason="reads the limits of a process that hides them from all but the system's owner from /proc",
