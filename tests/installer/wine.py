@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import zipfile
 from pathlib import Path
 
@@ -100,9 +101,7 @@ class WinePC:
         self.drive = folder / "drive_c"
         self._start("winecfg", "-v", "win10", stdout=subprocess.DEVNULL).wait(BOOT_S)
         self._supply_random_numbers()
-        # Windows' services inherit the pipes of the program that starts them, and its reader would wait for
-        # their end: so they belong to a program without pipes, which lasts as long as this PC.
-        self._session = self._start("cmd", "/c", "pause", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self._session = self._begin_session()
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Start a Windows program; what it says comes through pipes, since Wine's files break Python."""
@@ -135,6 +134,22 @@ class WinePC:
             text=True,
             errors="replace",
         )
+
+    def _begin_session(self) -> subprocess.Popen[str]:
+        """Start Windows' services from a program without pipes, which lasts as long as this PC.
+
+        They inherit the pipes of the program that starts them, whose reader would wait for their end. So no
+        other program may start before this one runs.
+        """
+        sign = self.drive / "session"
+        words = r"echo begun > C:\session & pause"
+        session = self._start("cmd", "/c", words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        deadline_s = time.monotonic() + BOOT_S
+        while not sign.exists():
+            assert session.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        return session
 
     def _supply_random_numbers(self) -> None:
         """Give Wine 8 the library of Windows 10 that `cryptography` takes random numbers from."""

@@ -125,6 +125,15 @@ def test_variant_is_measured_at_its_own_threshold_for_the_stated_sensitivity() -
     assert judged.admits(lower)
 
 
+def test_variant_finds_what_the_model_finds_above_the_stated_sensitivity() -> None:
+    # The model's threshold, chosen elsewhere, finds all eleven here; ten of them would be the stated 0.9.
+    answers = [*(answer(0.9) for _ in range(10)), answer(0.5), answer(0.1)]
+    judged = gate(answers, "F" * 11 + "N")
+    variant = [*(answer(0.8) for _ in range(10)), answer(0.3), answer(0.1)]
+    found = judged.measure(Recorded(*variant), "int8")
+    assert (found.threshold, found.sensitivity) == (pytest.approx(0.2), 1.0)
+
+
 def test_unknown_pointing_game_is_no_loss() -> None:
     judged = gate([answer(0.9), answer(0.1)], "FN")
     assert judged.admits(replace(judged.reference, pointing_game=None))
