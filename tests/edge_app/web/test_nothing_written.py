@@ -125,7 +125,7 @@ def test_study_of_several_files_opens_none_either(app: Traced, drawn_png: bytes)
     files = [drawn_png, dicom, dicom[:9000], b"hello"]
     answer = app.ask("POST", "/studies", files=parts(*files)).json()
     assert [view.get("error") for view in answer["views"]] == [
-        *(None, None, "contradictory_tag", "unsupported_image"),
+        *(None, None, "invalid_image", "unsupported_image"),
     ]
     for view in answer["views"]:
         fetch_pictures(app, view)
