@@ -136,13 +136,13 @@ class WinePC:
         )
 
     def _begin_session(self) -> subprocess.Popen[str]:
-        """Start Windows' services from a program without pipes, which lasts as long as this PC.
+        """Start Windows' services and its desktop from programs without pipes, which last as long as this PC.
 
-        They inherit the pipes of the program that starts them, whose reader would wait for their end. So no
-        other program may start before this one runs.
+        They inherit the pipes of the first program that needs them, whose reader would wait for their end. So
+        no other program may start before these run.
         """
         sign = self.drive / "session"
-        words = r"echo begun > C:\session & pause"
+        words = r"start /b explorer & echo begun > C:\session & pause"
         session = self._start("cmd", "/c", words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         deadline_s = time.monotonic() + BOOT_S
         while not sign.exists():
