@@ -136,10 +136,10 @@ class WinePC:
         )
 
     def _begin_session(self) -> subprocess.Popen[str]:
-        """Start Windows' services and its desktop from programs without pipes, which last as long as this PC.
+        """Start Windows' services and its desktop from programs without pipes, which last as this PC does.
 
-        They inherit the pipes of the first program that needs them, whose reader would wait for their end. So
-        no other program may start before these run.
+        They inherit the pipes of the first program that needs them, whose reader would wait for their end.
+        So no other program may start before these run.
         """
         sign = self.drive / "session"
         words = r"start /b explorer & echo begun > C:\session & pause"
