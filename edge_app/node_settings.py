@@ -20,7 +20,9 @@ _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._-]+(:\d{1,5})?(/[\w.~-]+)*/?", 
 _OPTIONS = (
     *("dicom", "stow", "fetch_from", "ae_title", "allow", "answer_to", "answers", "study_idle"),
     *("web_login", "web_authority"),
+    *("dicom_certificate", "dicom_certificate_key", "dicom_authority", "dicom_tls"),
 )
+TLS_WAYS = ("both", "receive", "answer")
 
 
 class Peer(NamedTuple):
@@ -49,6 +51,18 @@ class WebAddress(NamedTuple):
         return self.url
 
 
+class TlsFiles(NamedTuple):
+    """The files, in PEM form, by which a DICOM connection goes through TLS.
+
+    `certificate_path` with `key_path` shows others who this node is; by `authority_path` their certificates
+    are trusted.
+    """
+
+    certificate_path: Path | None = None
+    key_path: Path | None = None
+    authority_path: Path | None = None
+
+
 @dataclass(frozen=True)
 class NodeSettings:
     """How the DICOM node runs.
@@ -57,7 +71,8 @@ class NodeSettings:
     than `max_associations` at once are turned away. With `takes_web` it takes them from these addresses by
     STOW-RS, too. A study counts as whole `study_idle_s` after its last picture came. Of a whole study the
     kinds of objects in `answers` go to `archive`, where one is named. Whoever is at the page can bring
-    studies in from `library`, where one is named.
+    studies in from `library`, where one is named. With `receiving_tls` the port speaks TLS only, with
+    `calling_tls` a DICOM archive is called through it.
     """
 
     port: int | None = None
@@ -69,6 +84,8 @@ class NodeSettings:
     answers: tuple[str, ...] = ANSWERS
     study_idle_s: float = STUDY_IDLE_S
     max_associations: int = 24
+    receiving_tls: TlsFiles | None = None
+    calling_tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         if self.port is not None:
@@ -87,6 +104,20 @@ class NodeSettings:
             )
         if not 0 <= self.study_idle_s <= 3600:
             raise SettingsError(f"--study-idle {self.study_idle_s:g}: expected seconds from 0 to 3600.")
+        self._require_tls_files()
+
+    def _require_tls_files(self) -> None:
+        receiving, calling = self.receiving_tls, self.calling_tls
+        if receiving is not None and self.port is not None and receiving.certificate_path is None:
+            raise SettingsError(
+                "A --dicom port with TLS needs --dicom-certificate and --dicom-certificate-key. Where only "
+                "the archive has TLS, add --dicom-tls answer."
+            )
+        if calling is not None and isinstance(self.archive, Peer) and calling.authority_path is None:
+            raise SettingsError(
+                "An archive that is called through TLS needs --dicom-authority: without it, anyone could "
+                "take its place. Where the archive has no TLS, add --dicom-tls receive."
+            )
 
 
 def add_node_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +152,13 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
     node.add_argument(
         "--web-authority", type=Path, metavar="PEM", help="trust the archive's certificate by this one"
     )
+    add_tls_arguments(node)
+    node.add_argument(
+        "--dicom-tls",
+        choices=TLS_WAYS,
+        default=TLS_WAYS[0],
+        help="where one way only goes through TLS: to this port, or to the archive",
+    )
     node.add_argument(
         "--answers",
         default=",".join(ANSWERS),
@@ -132,6 +170,21 @@ def add_node_arguments(parser: argparse.ArgumentParser) -> None:
         default=STUDY_IDLE_S,
         metavar="SECONDS",
         help="a study is whole so long after its last picture",
+    )
+
+
+def add_tls_arguments(parser: argparse._ActionsContainer) -> None:
+    """Let a command line name the files of DICOM's TLS.
+
+    Args:
+        parser: A parser, or a group of one.
+    """
+    parser.add_argument(
+        "--dicom-certificate", type=Path, metavar="PEM", help="go through TLS on DICOM's ports, with it"
+    )
+    parser.add_argument("--dicom-certificate-key", type=Path, metavar="PEM")
+    parser.add_argument(
+        "--dicom-authority", type=Path, metavar="PEM", help="trust the certificates of others by this one"
     )
 
 
@@ -149,13 +202,15 @@ def take_node_settings(options: dict[str, Any]) -> NodeSettings | None:
     """
     given = {name: options.pop(name) for name in _OPTIONS}
     if given["dicom"] is None and not given["stow"] and given["fetch_from"] is None:
-        if given["allow"] or given["answer_to"]:
+        if given["allow"] or given["answer_to"] or given["dicom_certificate"]:
             raise SettingsError(
-                "--allow and --answer-to need --dicom PORT, --stow or --fetch-from as well."
+                "--allow, --answer-to and --dicom-certificate need --dicom PORT, --stow or --fetch-from as "
+                "well."
             )
         return None
     login = None if given["web_login"] is None else read_login(given["web_login"])
     authority_path = given["web_authority"]
+    tls = read_tls(given)
     return NodeSettings(
         port=given["dicom"],
         ae_title=given["ae_title"],
@@ -167,6 +222,8 @@ def take_node_settings(options: dict[str, Any]) -> NodeSettings | None:
         takes_web=given["stow"],
         answers=tuple(word for word in given["answers"].split(",") if word),
         study_idle_s=given["study_idle"],
+        receiving_tls=None if given["dicom_tls"] == "answer" else tls,
+        calling_tls=None if given["dicom_tls"] == "receive" else tls,
     )
 
 
@@ -187,6 +244,30 @@ def node_words(options: Mapping[str, Any]) -> list[str]:
             value = [] if options[name] is True else [str(options[name])]
             words += [f"--{name.replace('_', '-')}", *value]
     return words
+
+
+def read_tls(options: Mapping[str, Any]) -> TlsFiles | None:
+    """Read the files of DICOM's TLS from a command line.
+
+    Args:
+        options: The options by name.
+
+    Returns:
+        The files; None where none is named.
+
+    Raises:
+        SettingsError: a file is missing, or is named without the one that it belongs to.
+    """
+    names = ("dicom_certificate", "dicom_certificate_key", "dicom_authority")
+    files = TlsFiles(*(options[name] for name in names))
+    for name, path in zip(names, files, strict=True):
+        if path is not None and not path.is_file():
+            raise SettingsError(f"--{name.replace('_', '-')} {path}: there is no such file.")
+    if (files.certificate_path is None) != (files.key_path is None):
+        raise SettingsError(
+            "--dicom-certificate and --dicom-certificate-key belong together: give both or none."
+        )
+    return None if files == TlsFiles() else files
 
 
 def read_archive(

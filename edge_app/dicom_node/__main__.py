@@ -11,7 +11,14 @@ from pathlib import Path
 from edge_app.dicom_node.archive import open_archive
 from edge_app.dicom_node.conformance import statement
 from edge_app.errors import EdgeError
-from edge_app.node_settings import AE_TITLE, check_ae_title, read_archive, read_login
+from edge_app.node_settings import (
+    AE_TITLE,
+    add_tls_arguments,
+    check_ae_title,
+    read_archive,
+    read_login,
+    read_tls,
+)
 from edge_app.settings import Settings
 
 logger = logging.getLogger("edge_app.dicom_node")
@@ -36,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asking.add_argument(
         "--web-authority", type=Path, metavar="PEM", help="trust its certificate by this one"
     )
+    add_tls_arguments(asking)
     commands.add_parser("conformance", help="print the conformance statement")
     options = parser.parse_args(arguments)
     if options.command == "conformance":
@@ -49,10 +57,10 @@ def _ask(options: argparse.Namespace) -> int:
         check_ae_title("--ae-title", options.ae_title)
         login = None if options.web_login is None else read_login(options.web_login)
         place = read_archive("echo", options.archive, login, options.web_authority)
+        archive = open_archive(options.ae_title, place, Settings(), read_tls(vars(options)))
     except EdgeError as error:
         logger.error("%s", error)
         return 2
-    archive = open_archive(options.ae_title, place, Settings())
     try:
         archive.check()
     except EdgeError as error:

@@ -11,6 +11,7 @@ from edge_app.dicom_node.peers import ANSWER_CLASSES, ANSWER_SYNTAXES
 from edge_app.dicom_node.peers import TIMEOUT_S as CALLING_TIMEOUT_S
 from edge_app.dicom_node.provider import TIMEOUT_S
 from edge_app.dicom_node.statuses import STATUS_OF
+from edge_app.dicom_node.tls import CIPHERS
 from edge_app.dicom_node.waiting import PATIENCE_S, ROOM_BYTES
 from edge_app.imaging.dicom.envelope import IDENTITY
 from edge_app.imaging.dicom.tags import CAPTURED, MODALITIES, tag_name
@@ -125,9 +126,14 @@ def _rest() -> Iterator[str]:
         "Character sets", "Those of the pictures; the node's own texts are in the default repertoire."
     )
     yield from _section(
-        "Security",
-        "No TLS and no user identity on DICOM's own port: it belongs into the X-ray room's own network.",
+        "Security", "TLS on DICOM's own port where `--dicom-certificate` is given, and towards the archive"
     )
+    yield "where `--dicom-authority` is: the BCP 195 (RFC 8996, 9325) profile of PS3.15, annex B.12."
+    yield f"Versions 1.2 and 1.3; of 1.2 the suites `{CIPHERS}` of OpenSSL. Callers must"
+    yield "show a certificate where `--dicom-authority` is given. An archive must show one that is valid"
+    yield "and names its host. No lists of revoked certificates are read. Without these options the port"
+    yield "belongs into the X-ray room's own network. No user identity is asked for or sent."
+    yield ""
     yield "DICOMweb goes through TLS where the URL begins with https, or the page has a certificate."
     yield from _section("Media", "None: nothing is written.")
 

@@ -68,7 +68,9 @@ class Node:
         self._predictor = predictor
         self._shelf = shelf
         self._model = _facts_of(predictor, settings)
-        self._archive = node.archive and open_archive(node.ae_title, node.archive, settings)
+        self._archive = node.archive and open_archive(
+            node.ae_title, node.archive, settings, node.calling_tls
+        )
         self._outbox = None if self._archive is None else Outbox(self._archive, self._answers_to)
         self._studies = Studies(node.study_idle_s, settings.result_minutes * 60, self._send)
         room = WaitingRoom(self._judge, add_turn)

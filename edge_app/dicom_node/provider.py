@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -17,10 +19,13 @@ from edge_app.arrivals import Source
 from edge_app.dicom_node.accepted import accepted_contexts
 from edge_app.dicom_node.addresses import plain_address
 from edge_app.dicom_node.statuses import status_of
+from edge_app.dicom_node.tls import caller_fault, receiving_context
 from edge_app.errors import EdgeError, SettingsError
 from edge_app.node_settings import NodeSettings
 
 TIMEOUT_S = 60
+HANDSHAKE_S = 10.0
+HANDSHAKES = 24  # at once
 ACCEPTED = 0x0000
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
@@ -51,7 +56,7 @@ class Provider:
         note: Takes a code, a sender and a sentence about what went wrong.
 
     Raises:
-        SettingsError: the port cannot be used.
+        SettingsError: the port or a file of its TLS cannot be used.
     """
 
     def __init__(
@@ -70,7 +75,9 @@ class Provider:
         self._note = note
         self._called_at: dict[str, datetime] = {}
         self._allowed = allowed
-        self._server = self._listen(port)
+        tls = settings.receiving_tls
+        self._server = self._listen(port, None if tls is None else receiving_context(tls))
+        self._server.note = note
         threading.Thread(target=self._server.serve_forever, name="dicom", daemon=True).start()
 
     def called_at(self, ae_title: str) -> datetime | None:
@@ -83,7 +90,7 @@ class Provider:
             association.abort()
         self._server.shutdown()
 
-    def _listen(self, port: int) -> _Server:
+    def _listen(self, port: int, context: ssl.SSLContext | None) -> _Server:
         node = AE(ae_title=self._settings.ae_title)
         # Above this module's own limit, which tells who was refused.
         node.maximum_associations = _hang_up_at(self._settings)
@@ -99,6 +106,7 @@ class Provider:
             server: Any = node.make_server(
                 (_listening_address(self._allowed), port),
                 contexts=accepted_contexts(),
+                ssl_context=context,
                 evt_handlers=handlers,  # type: ignore[arg-type]
                 server_class=_Server,
             )
@@ -174,9 +182,38 @@ class _Server(ThreadedAssociationServer):
 
     daemon_threads = True
     request_queue_size = 64
+    note: Note
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._handshakes = threading.BoundedSemaphore(HANDSHAKES)
 
     def verify_request(self, _request: Any, _address: Any) -> bool:
         return len(self.active_associations) < self.ae.maximum_associations
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection as it is: the library's own would shake hands here, and all others wait."""
+        return TCPServer.get_request(self)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Begin an association, in a thread of its own."""
+        if self.ssl_context is not None:
+            request = self._secured(request, client_address, self.ssl_context)
+        super().finish_request(request, client_address)
+
+    def _secured(self, connection: socket.socket, address: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
+        if not self._handshakes.acquire(blocking=False):
+            raise ConnectionAbortedError
+        try:
+            connection.settimeout(HANDSHAKE_S)
+            secured = context.wrap_socket(connection, server_side=True)
+            secured.settimeout(None)
+            return secured
+        except OSError as error:  # ssl's errors are OSErrors
+            self.note("tls", Source("", plain_address(address[0])), caller_fault(error))
+            raise
+        finally:
+            self._handshakes.release()
 
     def shutdown(self) -> None:
         TCPServer.shutdown(self)  # the library's own takes the server out of a list in which this is not

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from edge_app.errors import SettingsError
-from edge_app.node_settings import NodeSettings, Peer, WebAddress, add_node_arguments, node_words
+from edge_app.node_settings import (
+    NodeSettings,
+    Peer,
+    TlsFiles,
+    WebAddress,
+    add_node_arguments,
+    node_words,
+)
 from edge_app.settings import Settings, parse_choose_settings, parse_settings
 from installer.recipe import LOCKS_DIR
 
@@ -69,6 +76,37 @@ def test_archive_with_dicomweb_has_a_login_and_an_authority_of_its_own(tmp_path:
     )
 
 
+def test_tls_goes_one_way_or_both(tmp_path: Path) -> None:
+    files = TlsFiles(*(tmp_path / name for name in ("own.pem", "own.key", "clinic.pem")))
+    for path in files:
+        path.write_text("x")
+    options = ("--dicom-certificate", "--dicom-certificate-key", "--dicom-authority")
+    words = ["--dicom", "2762", "--allow", "A@b", "--answer-to", "A@b:2762"]
+    words += [word for pair in zip(options, map(str, files), strict=True) for word in pair]
+    for way, receiving, calling in (
+        ([], files, files),
+        (["--dicom-tls", "receive"], files, None),
+        (["--dicom-tls", "answer"], None, files),
+    ):
+        node = parse_settings([*words, *way]).node
+        assert (node.receiving_tls, node.calling_tls) == (receiving, calling)
+
+
+def test_tls_without_the_files_that_it_needs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").write_text("x")
+    node, pem = ["--dicom", "2762", "--allow", "A@b"], str(tmp_path / "x.pem")
+    own = ["--dicom-certificate", pem, "--dicom-certificate-key", pem]
+    for words, message in (
+        ([*node, "--dicom-certificate", pem], "belong together"),
+        ([*node, "--dicom-authority", pem], "needs --dicom-certificate"),
+        ([*node, *own, "--answer-to", "A@b:1"], "needs --dicom-authority"),
+        ([*node, *own, "--dicom-authority", "/nowhere"], "--dicom-authority /nowhere: there is no such"),
+        (own, "need --dicom"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            parse_settings(words)
+
+
 def test_installed_command_passes_the_node_on() -> None:
     words = [
         "--dicom",
@@ -84,6 +122,12 @@ def test_installed_command_passes_the_node_on() -> None:
         "--stow",
         "--fetch-from",
         "https://pacs/dicom-web",
+        "--dicom-certificate",
+        str(Path(__file__)),
+        "--dicom-certificate-key",
+        str(Path(__file__)),
+        "--dicom-tls",
+        "receive",
     ]
     parser = argparse.ArgumentParser()
     add_node_arguments(parser)

@@ -86,6 +86,15 @@ def _reasons() -> dict[str, str]:
         "login": _("The archive asks for another name and password. Correct them here."),
         "not_web": _("The archive has no DICOMweb service at this address. Correct the address here."),
         "certificate": _("The archive's certificate is not trusted on this computer. Add it here."),
+        "certificate_date": _("The archive's certificate is out of date, or a clock is wrong."),
+        "certificate_name": _(
+            "The archive's certificate is for another address. Correct the address here, or renew it there."
+        ),
+        "own_certificate": _("The archive does not accept this computer's certificate. Add it there."),
+        "tls_wanted": _("The archive asks for TLS. Switch that on here."),
+        "no_tls": _(
+            "The archive speaks no TLS at this port. Correct the port here, or switch TLS on there."
+        ),
     }
 
 
@@ -97,6 +106,10 @@ def _troubles() -> dict[str, str]:
         ),
         "unknown_sender": _(
             "It is not on the list of those that may send. Whoever looks after this PC can add it."
+        ),
+        "tls": _(
+            "It could not connect: it uses no TLS, or one of the two certificates is not trusted. Correct "
+            "that in the sender's settings."
         ),
         "too_many_associations": _("It opened too many connections at once. It must try again."),
         "oversized": _("It sent something larger than any X-ray picture. Nothing of it was kept."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,23 +74,26 @@ def collected() -> Iterator[None]:
     gc.collect()
 
 
-def send(
-    node: Node, tmp_path: Path, *files: bytes, title: str = "STORESCU", called: str = "FRACTURE_EDGE"
-) -> subprocess.CompletedProcess[str]:
+def send(node: Node, tmp_path: Path, *files: bytes, **how: Any) -> subprocess.CompletedProcess[str]:
     """Send files to a node in one association, as dcmtk does."""
-    return send_to(node.settings.port, tmp_path, *files, title=title, called=called)
+    return send_to(node.settings.port, tmp_path, *files, **how)
 
 
 def send_to(
-    port: int, tmp_path: Path, *files: bytes, title: str = "STORESCU", called: str = "FRACTURE_EDGE"
+    port: int,
+    tmp_path: Path,
+    *files: bytes,
+    title: str = "STORESCU",
+    called: str = "FRACTURE_EDGE",
+    words: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Send files to a port in one association, as dcmtk does."""
+    """Send files to a port in one association, as dcmtk does; `words` are options of its program."""
     folder = tmp_path / "sent"
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{number}.dcm" for number in range(len(files))]
     for path, data in zip(paths, files, strict=True):
         path.write_bytes(data)
-    command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R"]
+    command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R", *words]
     return subprocess.run(
         [*command, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,6 +20,7 @@ from edge_app.arrivals import (
     Source,
     WayBack,
 )
+from edge_app.dicom_node import peers, web_archive
 from edge_app.errors import PeerError
 from edge_app.imaging.picture import Patient
 from edge_app.predictor import Answer, Prediction, Predictor
@@ -178,12 +180,22 @@ def test_test_of_the_archive_says_both_ways(toy_predictor: Predictor) -> None:
         ("login", "The archive asks for another name and password."),
         ("not_web", "The archive has no DICOMweb service at this address."),
         ("certificate", "The archive&#39;s certificate is not trusted on this computer."),
+        ("tls_wanted", "The archive asks for TLS. Switch that on here."),
     ],
 )
 def test_test_of_the_archive_says_what_is_wrong(
     toy_predictor: Predictor, reason: str, sentence: str
 ) -> None:
     assert sentence in archive_page(toy_predictor, ArchiveState("x", reason, ""))
+
+
+def test_every_reason_has_its_sentence(toy_predictor: Predictor) -> None:
+    said = set()
+    reasons = {*peers.REASONS, *web_archive.REASONS}
+    for reason in reasons:
+        shown = archive_page(toy_predictor, ArchiveState("x", reason, ""))
+        said.add(re.search(r"<bdi>x</bdi> ([^<]{20,})</p>", shown).group(1))
+    assert len(said) == len(reasons)
 
 
 FILED = FiledStudy("1.2.3", Patient("4711", "Doe^Jane"), "20260101", "Hand", "DX")
