@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import time
 import webbrowser
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
 from edge_app import heap, logs, secrecy
+from edge_app.alarm import Alarm
 from edge_app.errors import EdgeError
 from edge_app.imaging.child import ChildDecoder
 from edge_app.imaging.sandbox.wire import Isolation
@@ -22,14 +25,17 @@ from edge_app.web.lanes import Lanes
 from edge_app.web.server import make_server
 from edge_app.web.store import ResultStore
 
+START_LIMIT_S = 300.0  # a slow PC takes some twenty
+
 logger = logging.getLogger("edge_app")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, start_limit_s: float = START_LIMIT_S) -> int:
     """Serve until interrupted.
 
     Args:
         arguments: The words after the program's name.
+        start_limit_s: The longest that the model may take to give its first answers.
 
     Returns:
         The exit code: 0 after an orderly end, 2 when the app must not or cannot start.
@@ -41,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     secrecy.keep_out_of_swap()
     heap.share_one_heap()
     try:
-        return _serve(arguments)
+        return _serve(arguments, start_limit_s)
     except EdgeError as error:
         logger.error("Fracture Edge cannot start. %s", error)
         return 2
@@ -49,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _serve(arguments: Sequence[str] | None) -> int:
+def _serve(arguments: Sequence[str] | None, start_limit_s: float) -> int:
     settings = parse_settings(arguments)
     if settings.log_file is not None:
         logs.write_to(settings.log_file)
@@ -61,9 +67,10 @@ def _serve(arguments: Sequence[str] | None) -> int:
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     with ExitStack() as open_parts:
         decoder = open_parts.enter_context(closing(ChildDecoder(settings.max_pixels)))
-        predictor = Predictor(
-            settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
-        )
+        with _time_limit(start_limit_s):
+            predictor = Predictor(
+                settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
+            )
         isolation = decoder.isolation
         node = None
         if settings.node is not None:
@@ -79,6 +86,26 @@ def _serve(arguments: Sequence[str] | None) -> int:
         sys.dont_write_bytecode = True  # from here on nothing is written, not even compiled code
         server.run()
     return 0
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End the program when what is within takes too long: a computation cannot be broken off."""
+
+    def give_up() -> None:
+        logger.error(
+            "Fracture Edge cannot start. The model gave no answer within %g seconds. "
+            "Install the model bundle again.",
+            seconds,
+        )
+        os._exit(2)
+
+    alarm = Alarm(give_up)
+    alarm.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        alarm.set(None)
 
 
 def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) -> None:

@@ -10,20 +10,26 @@ _STANDARD_DOMAINS = ("", "ai.onnx")
 _LENGTH_DELIMITED, _VARINT = 2, 0
 _FIXED_BYTES = {1: 8, 5: 4}
 _DOMAIN, _EXTERNAL_DATA = ("node", 7), ("tensor", 13)
+# A graph in a graph runs as often as a number says, and functions unfold into one another: a small file,
+# endless work.
+_ENDLESS = {
+    ("attribute", 6): "loops or branches",
+    ("attribute", 11): "loops or branches",
+    ("model", 25): "functions of its own",
+}
 # Fields that hold further messages in which a node or a tensor can lie.
 _INSIDE = {
-    "model": {7: "graph", 25: "function"},
+    "model": {7: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "attribute": {5: "tensor", 10: "tensor", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
 
 
 def require_standard(graph: bytes) -> None:
-    """Refuse a graph with operators that are not ONNX's own, or with data in other files.
+    """Refuse a graph with operators that are not ONNX's own, with data in other files, or with loops.
 
     ONNX Runtime would run its own extra operators; other runtimes and the next release need not.
 
@@ -38,7 +44,7 @@ def require_standard(graph: bytes) -> None:
     """
     try:
         _check(memoryview(graph), "model")
-    except (IndexError, KeyError, RecursionError, UnicodeDecodeError) as error:
+    except (IndexError, KeyError, UnicodeDecodeError) as error:
         raise BundleError(
             "A graph of the model is no ONNX file. Install the model bundle again."
         ) from error
@@ -46,6 +52,11 @@ def require_standard(graph: bytes) -> None:
 
 def _check(message: memoryview, kind: str) -> None:
     for number, content in _fields(message):
+        if (kind, number) in _ENDLESS:
+            raise BundleError(
+                f"A graph of the model has {_ENDLESS[kind, number]}; expected one straight computation. "
+                "Export the model again."
+            )
         if (kind, number) == _EXTERNAL_DATA:
             raise BundleError("A graph of the model has data in another file. Export the model again.")
         if (kind, number) == _DOMAIN and (domain := str(content, "utf-8")) not in _STANDARD_DOMAINS:

@@ -17,6 +17,7 @@ from edge_app.errors import BundleError, DeviceError, EdgeError, ModelError
 from edge_app.model.bundle import Graphs
 from edge_app.model.gradcam import METHODS
 from edge_app.model.graph import require_standard
+from edge_app.model.room import bounded_memory
 
 RUNTIME_VERSION: str = ort.__version__
 
@@ -25,7 +26,8 @@ _CUDA = "CUDAExecutionProvider"
 # The default exhaustive search for convolution algorithms makes the first run take seconds.
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _CUDA_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4  # what is wrong comes as an exception, too
+_MAX_REASON_CHARACTERS = 300
 _NO_CUDA = (
     "ONNX Runtime could not run the model on CUDA. Install a current NVIDIA driver, CUDA and cuDNN, or "
     "start with --device cpu."
@@ -123,17 +125,18 @@ class ModelPair:
         """Open both sessions and explain one black picture, which proves names and shapes, and warms up."""
         cuda, black = device == "cuda", np.zeros((1, graphs.size_px, graphs.size_px, 1), np.float32)
         try:
-            self._features = open_session(graphs.features, cuda, threads)
-            # The head is tiny; a second pool of threads would only fight the first one's.
-            self._classifier = open_session(graphs.classifier, cuda, 1)
-            explanation = self.explain(black)
+            with bounded_memory():
+                self._features = open_session(graphs.features, cuda, threads)
+                # The head is tiny; a second pool of threads would only fight the first one's.
+                self._classifier = open_session(graphs.classifier, cuda, 1)
+                explanation = self.explain(black)
         except Exception as error:  # onnxruntime's errors share no base class
             if cuda:
                 raise DeviceError(_NO_CUDA) from error
             if isinstance(error, EdgeError):
                 raise
             raise BundleError(
-                f"The model's graphs do not run: {error}. Install the model bundle again."
+                f"The model's graphs do not run: {_reason(error)}. Install the model bundle again."
             ) from error
         _require_shapes(explanation, graphs.grid)
         sessions = (self._features, self._classifier)
@@ -176,7 +179,8 @@ def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.Infe
     require_standard(graph)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
+    ort.set_default_logger_severity(_FATAL_ONLY)
     # Threads may spin between the steps of one run, which is faster, but not after it: that would burn an
     # idle PC's processor and slow the other session down.
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -185,10 +189,16 @@ def open_session(graph: bytes, cuda: bool = False, threads: int = 0) -> ort.Infe
         session = ort.InferenceSession(graph, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class
         raise BundleError(
-            f"ONNX Runtime cannot load the model: {error}. Install the model bundle again."
+            f"ONNX Runtime cannot load the model: {_reason(error)}. Install the model bundle again."
         ) from error
     session.disable_fallback()  # else a failing GPU would be replaced by the CPU without a word
     return session
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line what ONNX Runtime tells in several; the end of a long one says what is wrong."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    return reason if len(reason) <= _MAX_REASON_CHARACTERS else f"...{reason[-_MAX_REASON_CHARACTERS:]}"
 
 
 def _devices_for(graphs: Graphs, device: str) -> list[str]:

@@ -1,0 +1,168 @@
+"""Model files that ask for the impossible: the real program refuses them, in one line and little memory."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_app.model import room
+from tests import toy
+from tests.conftest import ROOT
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded, and read, on Linux only"),
+]
+MIB = 1024**2
+PROGRAM = "import sys; from edge_app.__main__ import main; sys.exit(main(sys.argv[1:]))"
+# Peak memory counts what a process had before it became the app, so one that is small starts it.
+MEASURE = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
+
+
+def features_with(*nodes: onnx.NodeProto, **constants: object) -> bytes:
+    """Return the toy's features graph, with these nodes between `image` and `features`."""
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 32, 32, 1])
+    return model_of(list(nodes), [image], stored)
+
+
+def model_of(
+    nodes: list[onnx.NodeProto],
+    given: list[onnx.ValueInfoProto],
+    stored: list[onnx.TensorProto] | None = None,
+) -> bytes:
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "absurd", given, [features], stored or [])
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    ).SerializeToString()
+
+
+def expanded(*shape: int) -> bytes:
+    """Repeat the image until it has a shape, and take the largest value."""
+    return features_with(
+        helper.make_node("Expand", ["image", "shape"], ["huge"]),
+        helper.make_node("ReduceMax", ["huge"], ["features"]),
+        shape=np.array(shape, np.int64),
+    )
+
+
+def image_of(*shape: int) -> bytes:
+    """Take an image of another shape than the manifest's."""
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, list(shape))
+    return model_of([helper.make_node("Identity", ["image"], ["features"])], [image])
+
+
+def two_inputs() -> bytes:
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("image", "other")]
+    return model_of([helper.make_node("Add", ["image", "other"], ["features"])], given)
+
+
+def weights_of(*shape: int, size_bytes: int = 16) -> bytes:
+    """Hold weights that tell another shape than they have bytes for."""
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=shape, raw_data=bytes(size_bytes))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 32, 32, 1])
+    largest = helper.make_node("ReduceMax", ["w"], ["largest"], keepdims=0)
+    return model_of(
+        [largest, helper.make_node("Add", ["image", "largest"], ["features"])], [image], [weights]
+    )
+
+
+def endless_loop() -> bytes:
+    counter = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    goes_on = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("on", "still_on")]
+    same = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 32, 32, 1]) for name in ("x", "y")]
+    steps = [helper.make_node("Identity", ["on"], ["still_on"]), helper.make_node("Identity", ["x"], ["y"])]
+    body = helper.make_graph(steps, "body", [counter, goes_on[0], same[0]], [goes_on[1], same[1]])
+    node = helper.make_node("Loop", ["trips", "true", "image"], ["features"], body=body)
+    return features_with(node, trips=np.int64(2**62), true=np.bool_(True))
+
+
+def long_computation(steps: int = 500) -> bytes:
+    """Multiply 4,000 x 4,000 numbers by themselves, again and again, in little memory."""
+    nodes = [
+        helper.make_node("ReduceMax", ["image"], ["grey"], keepdims=0),
+        helper.make_node("Expand", ["grey", "shape"], ["m0"]),
+        *(helper.make_node("MatMul", [f"m{n}", "m0"], [f"m{n + 1}"]) for n in range(steps)),
+        helper.make_node("ReduceMax", [f"m{steps}"], ["features"]),
+    ]
+    return features_with(*nodes, shape=np.array([4000, 4000], np.int64))
+
+
+def start(bundle_dir: Path, program: str = PROGRAM) -> tuple[int, str, int, float]:
+    """Start the app; return its exit code, what it told, its peak memory and the seconds it took."""
+    app = [sys.executable, "-c", program, "--bundle", str(bundle_dir), "--device", "cpu"]
+    begin_s = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", MEASURE, *app], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr, int(done.stdout) * 1024, time.monotonic() - begin_s
+
+
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [
+        (expanded(10**6, 32, 32, 10**3), "Failed to allocate memory"),
+        (expanded(5_000, 32, 32, 500), "Failed to allocate memory"),
+        (expanded(2**31, 32, 32, 2**31), "Integer overflow"),
+        (expanded(-5, 32, 32, 1), "must be >= 0"),
+        (image_of(1, 10**6, 10**6, 1), "Got invalid dimensions"),
+        (image_of(0, 32, 32, 1), "Got invalid dimensions"),
+        (image_of(1, 32, 32), "Invalid rank"),
+        (image_of(-1, 32, 32, 1), "Got invalid dimensions"),
+        (two_inputs(), "other"),
+        (weights_of(10**6, 10**6), "declares a size of 4000000000000 bytes"),
+        (weights_of(2**62, 4), "Integer overflow"),
+        (weights_of(-1, 4), "Out of bounds dimensions"),
+        (weights_of(0, 4), "does not match expected size"),
+        (endless_loop(), "loops or branches"),
+    ],
+    ids=[
+        *("terabytes", "10 GB", "overflowing", "negative"),
+        *("huge image", "no image", "flat image", "unknown batch", "two inputs"),
+        *("huge weights", "overflowing weights", "negative weights", "empty weights"),
+        "loop",
+    ],
+)
+def test_it_is_refused_in_one_line_in_little_memory_and_time(
+    features: bytes, reason: str, tmp_path: Path
+) -> None:
+    code, told, peak_bytes, seconds = start(toy.write_toy_bundle(tmp_path, {"features.onnx": features}))
+    assert (code, told.count("\n")) == (2, 1), told
+    assert told.startswith("Fracture Edge cannot start. ")
+    assert reason in told
+    assert len(told) < 500
+    assert peak_bytes < 300 * MIB
+    assert seconds < 30
+
+
+def test_computation_that_takes_for_ever_is_given_up(tmp_path: Path) -> None:
+    bundle_dir = toy.write_toy_bundle(tmp_path, {"features.onnx": long_computation()})
+    program = PROGRAM.replace("sys.argv[1:]", "sys.argv[1:], start_limit_s=4")
+    code, told, peak_bytes, seconds = start(bundle_dir, program)
+    assert code == 2
+    assert told.startswith("Fracture Edge cannot start. The model gave no answer within 4 seconds.")
+    assert told.count("\n") == 1
+    assert peak_bytes < 1024 * MIB
+    assert seconds < 30
+
+
+def test_memory_is_bounded_within_and_free_again_after() -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with room.bounded_memory(64 * MIB), pytest.raises(MemoryError):
+        np.ones(128 * MIB, np.uint8)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    assert np.ones(128 * MIB, np.uint8).nbytes == 128 * MIB
