@@ -22,6 +22,9 @@ from edge_app.predictor import FRACTURE, Answer
 
 KIND = "sr"
 OWN_SCHEME = "99FRACTUREEDGE"
+# By this label OHIF takes an outline over as one of its own measurements, which can then be corrected.
+OUTLINE_LABEL = "Cornerstone3DTools@^0.1.0:PlanarFreehandROI"
+_COMMENT = ("121106", "DCM", "Comment")
 _NO_UNITS = code("1", "UCUM", "no units")
 
 
@@ -32,10 +35,11 @@ def to_structured_report(study: JudgedStudy) -> Dataset:
         study: The study.
 
     Returns:
-        A Comprehensive 3D SR.
+        A Comprehensive 3D SR. Views with an outline are measurement groups, the others evaluations: OHIF
+        shows nothing of a report in which any group has no place.
 
     Source:
-        DICOM PS3.3, A.35.13 and C.17; PS3.16, TID 1500, 1001, 1204, 1410, 1419, 1501, 4019.
+        DICOM PS3.3, A.35.13 and C.17; PS3.16, TID 1500, 1001, 1204, 1410, 1419, 4019.
     """
     dataset = new_object(Comprehensive3DSRStorage, "SR", KIND, study, study.views)
     dataset.SeriesDescription = "Fracture Edge: structured report"
@@ -66,8 +70,9 @@ def _content(study: JudgedStudy) -> Iterator[Dataset]:
         ("121058", "DCM", "Procedure reported"),
         ("168537006", "SCT", "Plain radiography"),
     )
-    groups = [_group(study, view, number) for number, view in enumerate(study.views, start=1)]
-    yield _container("CONTAINS", ("126010", "DCM", "Imaging Measurements"), groups)
+    groups = [_group(study, view) for view in study.views if view.outline is not None]
+    if groups:
+        yield _container("CONTAINS", ("126010", "DCM", "Imaging Measurements"), groups)
     yield _container("CONTAINS", ("C0034375", "UMLS", "Qualitative Evaluations"), list(_evaluations(study)))
 
 
@@ -85,22 +90,34 @@ def _observer(study: JudgedStudy) -> Iterator[Dataset]:
         yield _text("HAS OBS CONTEXT", (value, "DCM", meaning), text)
 
 
-def _group(study: JudgedStudy, view: JudgedView, number: int) -> Dataset:
-    """Return the measurements of a view: of its region (TID 1410), or of the whole picture (TID 1501)."""
+def _group(study: JudgedStudy, view: JudgedView) -> Dataset:
+    """Return the measurements of a view's region. Source: TID 1410."""
     tracked = derived_uid("region", *study.model, view.envelope.sop_uid, view.digest.hex())
     content = [
-        _text("HAS OBS CONTEXT", ("112039", "DCM", "Tracking Identifier"), f"{MAKER} {number}"),
+        _text("HAS OBS CONTEXT", ("112039", "DCM", "Tracking Identifier"), OUTLINE_LABEL),
         _uid("HAS OBS CONTEXT", ("112040", "DCM", "Tracking Unique Identifier"), tracked),
-        _coded("CONTAINS", ("121071", "DCM", "Finding"), _finding(view.answer)),
+        _finding(view.answer),
         *_algorithm(study),
-        *_place(view),
-        *_measurements(view),
+        _region("CONTAINS", view, ("111030", "DCM", "Image Region")),
+        _area(view),
+        *_figures("CONTAINS", view.answer),
+        _text("CONTAINS", _COMMENT, f"{in_words(view.answer)} ({_in_figures(view.answer)}). {NOTICE}"),
     ]
-    template = "1501" if view.outline is None else "1410"
-    return _container("CONTAINS", ("125007", "DCM", "Measurement Group"), content, template)
+    return _container("CONTAINS", ("125007", "DCM", "Measurement Group"), content, "1410")
 
 
-def _finding(answer: Answer) -> tuple[str, str, str]:
+def _evaluation(view: JudgedView) -> Dataset:
+    """Return what was found in a view without a region."""
+    item = _finding(view.answer)
+    item.ContentSequence = [*_figures("HAS PROPERTIES", view.answer), _image("INFERRED FROM", view)]
+    return item
+
+
+def _finding(answer: Answer) -> Dataset:
+    return _coded("CONTAINS", ("121071", "DCM", "Finding"), _finding_code(answer))
+
+
+def _finding_code(answer: Answer) -> tuple[str, str, str]:
     if answer.is_uncertain:
         return "82334004", "SCT", "Indeterminate"
     if answer.prediction == FRACTURE:
@@ -117,45 +134,51 @@ def _algorithm(study: JudgedStudy) -> Iterator[Dataset]:
     yield _text("HAS CONCEPT MOD", ("111002", "DCM", "Algorithm Parameters"), f"SHA-256 {model.hash}")
 
 
-def _place(view: JudgedView) -> Iterator[Dataset]:
-    """Yield where in the picture it was measured."""
-    if view.outline is None:
-        yield _image("CONTAINS", view, ("121112", "DCM", "Source of Measurement"))
-        return
-    region = _item("CONTAINS", "SCOORD", ("111030", "DCM", "Image Region"))
+def _region(relation: str, view: JudgedView, name: tuple[str, str, str] | None = None) -> Dataset:
+    """Return where in the picture it was measured."""
+    assert view.outline is not None
+    region = _item(relation, "SCOORD", name)
     region.GraphicType = "POLYLINE"
     closed = [*view.outline.tolist(), view.outline[0].tolist()]
     region.GraphicData = [coordinate for point in closed for coordinate in point]
     region.ContentSequence = [_image("SELECTED FROM", view)]
-    yield region
+    return region
 
 
-def _measurements(view: JudgedView) -> Iterator[Dataset]:
-    answer = view.answer
-    yield _number(
-        (f"{KIND}-probability", OWN_SCHEME, "Probability of fracture"), answer.probability, _NO_UNITS
-    )
-    yield _number((f"{KIND}-threshold", OWN_SCHEME, "Decision threshold"), answer.threshold, _NO_UNITS)
-    if view.outline is None:
-        return
-    area, area_name = area_px(view.outline), ("42798000", "SCT", "Area")
+def _area(view: JudgedView) -> Dataset:
+    """Return a region's area, which is a group's first number since OHIF takes the first for it."""
+    assert view.outline is not None
+    area, name = area_px(view.outline), ("42798000", "SCT", "Area")
     if view.spacing_mm is None:
-        yield _number(area_name, area, code("{pixels}", "UCUM", "pixels"))
+        item = _number("CONTAINS", name, area, code("{pixels}", "UCUM", "pixels"))
     else:
         row_mm, column_mm = view.spacing_mm
-        yield _number(area_name, area * row_mm * column_mm, code("mm2", "UCUM", "square millimeter"))
+        item = _number(
+            "CONTAINS", name, area * row_mm * column_mm, code("mm2", "UCUM", "square millimeter")
+        )
+    item.ContentSequence = [_region("INFERRED FROM", view)]
+    return item
+
+
+def _figures(relation: str, answer: Answer) -> Iterator[Dataset]:
+    probability = (f"{KIND}-probability", OWN_SCHEME, "Probability of fracture")
+    yield _number(relation, probability, answer.probability, _NO_UNITS)
+    threshold = (f"{KIND}-threshold", OWN_SCHEME, "Decision threshold")
+    yield _number(relation, threshold, answer.threshold, _NO_UNITS)
 
 
 def _evaluations(study: JudgedStudy) -> Iterator[Dataset]:
-    """Yield what holds for the study as a whole, for people."""
-    answer, comment = study.answer, ("121106", "DCM", "Comment")
-    figures = f"probability {answer.probability:.3f}, threshold {answer.threshold:.3f}"
-    yield _text("CONTAINS", comment, f"Study: {in_words(answer)} ({figures}).")
+    """Yield what was found in views without a region, and for people what holds for the whole study."""
+    yield from (_evaluation(view) for view in study.views if view.outline is None)
+    yield _text("CONTAINS", _COMMENT, f"Study: {in_words(study.answer)} ({_in_figures(study.answer)}).")
     if study.version > 1:
-        yield _text(
-            "CONTAINS", comment, f"Changed: a late X-ray came; answer {study.version} to this study."
-        )
-    yield _text("CONTAINS", comment, NOTICE)
+        changed = f"Changed: a late X-ray came; answer {study.version} to this study."
+        yield _text("CONTAINS", _COMMENT, changed)
+    yield _text("CONTAINS", _COMMENT, NOTICE)
+
+
+def _in_figures(answer: Answer) -> str:
+    return f"probability {answer.probability:.3f}, threshold {answer.threshold:.3f}"
 
 
 def _item(relation: str, kind: str, name: tuple[str, str, str] | None) -> Dataset:
@@ -203,8 +226,8 @@ def _uid(relation: str, name: tuple[str, str, str], uid: str) -> Dataset:
     return item
 
 
-def _number(name: tuple[str, str, str], value: float, unit: Dataset) -> Dataset:
-    item = _item("CONTAINS", "NUM", name)
+def _number(relation: str, name: tuple[str, str, str], value: float, unit: Dataset) -> Dataset:
+    item = _item(relation, "NUM", name)
     measured = Dataset()
     measured.NumericValue = f"{value:.6g}"
     measured.FloatingPointValue = value
@@ -213,7 +236,7 @@ def _number(name: tuple[str, str, str], value: float, unit: Dataset) -> Dataset:
     return item
 
 
-def _image(relation: str, view: JudgedView, name: tuple[str, str, str] | None = None) -> Dataset:
-    item = _item(relation, "IMAGE", name)
+def _image(relation: str, view: JudgedView) -> Dataset:
+    item = _item(relation, "IMAGE", None)
     item.ReferencedSOPSequence = [reference(view)]
     return item

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import highdicom
 import pytest
+from highdicom.sr import ValueTypeValues
+from highdicom.sr.utils import find_content_items
 from pydicom import dcmread
 
 from edge_app.arrivals import ArrivedStudy, Delivery
@@ -90,16 +92,8 @@ def _views_told(orthanc: Orthanc, study: str, arrived: ArrivedStudy) -> list[int
 def _views_in(data: bytes, arrived: ArrivedStudy) -> int:
     """Return of how many views a structured report tells; each with a probability that was answered."""
     report = highdicom.sr.srread(io.BytesIO(data))
-    groups = [
-        *report.content.get_planar_roi_measurement_groups(),
-        *report.content.get_image_measurement_groups(),
-    ]
-    told = [
-        item.value
-        for group in groups
-        for item in group.get_measurements()
-        if item.name.meaning == "Probability of fracture"
-    ]
+    figures = find_content_items(report, value_type=ValueTypeValues.NUM, recursive=True)
+    told = [item.value for item in figures if item.name.meaning == "Probability of fracture"]
     answered = [view.answer.probability for view in arrived.views]
     assert all(any(abs(each - known) < 1e-6 for known in answered) for each in told)
     return len(told)

@@ -143,14 +143,40 @@ def test_structured_report_is_read_back_by_another_library() -> None:
     (dataset,) = answers(kinds=("sr",))
     report = highdicom.sr.srread(BytesIO(to_file(dataset)))
     (suspected,) = report.content.get_planar_roi_measurement_groups()
-    (normal,) = report.content.get_image_measurement_groups()
     assert suspected.finding_type.meaning == "Fracture of bone"
-    assert normal.finding_type.meaning == "Normal"
     figures = {item.name.meaning: item.value for item in suspected.get_measurements()}
-    assert figures == {"Probability of fracture": 0.9, "Decision threshold": 0.4, "Area": 400.0}
+    assert figures == {"Area": 400.0, "Probability of fracture": 0.9, "Decision threshold": 0.4}
     region = suspected.roi.value
     assert np.array_equal(region[:-1], SQUARE)
     assert np.array_equal(region[-1], SQUARE[0])
+    (evaluations,) = (item for item in report.content[0].ContentSequence if named(item).startswith("Qual"))
+    normal = evaluations.ContentSequence[0]
+    assert (normal.name.meaning, normal.value.meaning) == ("Finding", "Normal")
+    assert [(item.name.meaning, item.value) for item in normal.ContentSequence[:2]] == [
+        ("Probability of fracture", 0.1),
+        ("Decision threshold", 0.4),
+    ]
+    assert normal.ContentSequence[2].referenced_sop_instance_uid.endswith(".2")
+
+
+def test_every_group_of_measurements_has_a_place_and_its_area_first() -> None:
+    for report in (answers(kinds=("sr",))[0], answers(view(1, 0.9, SQUARE), kinds=("sr",))[0]):
+        (measurements,) = [each for each in report.ContentSequence if named(each) == "Imaging Measurements"]
+        for group in measurements.ContentSequence:
+            kinds = [item.ValueType for item in group.ContentSequence]
+            first = group.ContentSequence[kinds.index("NUM")]
+            assert "SCOORD" in kinds
+            assert (named(first), first.ContentSequence[0].ValueType) == ("Area", "SCOORD")
+
+
+def test_report_without_a_region_measures_nothing() -> None:
+    (report,) = answers(view(1, 0.1, None), kinds=("sr",))
+    assert "Imaging Measurements" not in map(named, report.ContentSequence)
+
+
+def named(item: Dataset) -> str:
+    """Return what a content item is called."""
+    return item.ConceptNameCodeSequence[0].CodeMeaning
 
 
 def test_structured_report_names_the_model_and_says_that_it_is_no_diagnosis() -> None:
