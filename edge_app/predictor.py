@@ -66,23 +66,38 @@ class Answer:
 class Prediction(Answer):
     """The answer for one picture, and what it was found in.
 
-    `heatmap` is float32 (h, w) in 0..1 over
-    the whole picture as displayed, with its peak at 1; all zero when no evidence is positive. `picture`
-    is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height and
-    width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
+    `cells` is float32 (h, w) in 0..1, the heat map over the model's square, whose side is `square_px`.
+    `picture` is uint8 (H, W) as displayed, at most `PICTURE_PX` on its longer side; `size_px` is the height
+    and width of the picture that came. `header` is what a DICOM file said about it. `quality` tells whether
     the model was made for such a picture; None where the bundle has no input gate.
     """
 
-    heatmap: NDArray[np.float32]
+    cells: NDArray[np.float32]
     picture: NDArray[np.uint8]
     size_px: tuple[int, int]
+    square_px: int
     header: DicomHeader | None = None
     quality: Quality | None = None
 
     @property
+    def heatmap(self) -> NDArray[np.float32]:
+        """The heat map, float32 (h, w) in 0..1 over the whole picture as displayed.
+
+        Its peak is at 1; it is all zero when no evidence is positive. Made anew each time, as it takes a
+        hundred times the memory of its cells.
+        """
+        # Scaled again after the cut: the warmest place may lie in the padding around the picture.
+        return scale_to_peak(to_picture(self.cells, *self.size_px, self.square_px))
+
+    @property
     def has_evidence(self) -> bool:
         """Whether the heat map shows anything."""
-        return bool(self.heatmap.any())
+        return bool(to_picture(self.cells, *self.size_px, self.square_px).any())
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the picture and its heat map take."""
+        return self.picture.nbytes + self.cells.nbytes
 
 
 class PredictorLike(Protocol):
@@ -195,16 +210,15 @@ class Predictor:
             del decoded  # a large one must not wait for its turn to be explained
         explanation = self.explain(tensor)
         quality = self._checked(explanation, tensor, (height, width), is_coloured)
-        # Scaled again after the cut: the warmest place may lie in the padding around the picture.
-        heatmap = scale_to_peak(to_picture(explanation.heatmap, height, width, size_px))
         threshold = self._manifest.operating_point.threshold
         rule_out = self._manifest.rule_out
         return Prediction(
             explanation.probability,
             threshold,
-            heatmap,
+            explanation.heatmap,
             picture,
             (height, width),
+            size_px,
             header,
             quality,
             rule_out=rule_out.threshold if rule_out else None,

@@ -40,7 +40,7 @@ class Settings:
     threads: int = 0
     max_upload_bytes: int = 32 * MIB
     max_pixels: int = MAX_PIXELS
-    results_bytes: int = 64 * MIB
+    results_bytes: int = 48 * MIB
     result_minutes: float = 15.0
     trusted_key: Path | None = None
     password_file: Path | None = None

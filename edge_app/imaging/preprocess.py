@@ -101,5 +101,5 @@ def to_picture(
     """
     top, left, inner_height, inner_width = place(height, width, size_px)
     full = cv2.resize(square_map, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
-    np.maximum(full, square_map.min(), out=full)
-    return full[top : top + inner_height, left : left + inner_width].copy()
+    cut = full[top : top + inner_height, left : left + inner_width]
+    return np.asarray(np.maximum(cut, square_map.min()))

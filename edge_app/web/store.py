@@ -37,6 +37,7 @@ class ResultStore:
         self._max_age_s = max_age_s
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._held_bytes = 0
         self._lock = threading.Lock()
         self._alarm = Alarm(self._expire, clock)
 
@@ -49,11 +50,11 @@ class ResultStore:
         Returns:
             Its id, which cannot be guessed.
         """
-        size_bytes = prediction.picture.nbytes + prediction.heatmap.nbytes
         key = secrets.token_urlsafe(16)
         with self._lock:
-            entry = _Entry(prediction, self._clock() + self._max_age_s, size_bytes)
+            entry = _Entry(prediction, self._clock() + self._max_age_s, prediction.held_bytes)
             self._entries[key] = entry
+            self._held_bytes += entry.size_bytes
             self._forget()
         return key
 
@@ -83,25 +84,25 @@ class ResultStore:
             key: The id that `put` returned.
         """
         with self._lock:
-            self._entries.pop(key, None)
+            if key in self._entries:
+                self._held_bytes -= self._entries.pop(key).size_bytes
             self._forget()
 
     @property
     def held_bytes(self) -> int:
         """What all held pictures and heat maps take."""
         with self._lock:
-            return sum(entry.size_bytes for entry in self._entries.values())
+            return self._held_bytes
 
     def _forget(self) -> None:
         """Drop what is too old or too much, and set the alarm for what is left."""
         now = self._clock()
-        held_bytes = sum(entry.size_bytes for entry in self._entries.values())
         while self._entries:
             oldest = next(iter(self._entries.values()))
-            if oldest.expires_s > now and held_bytes <= self._max_bytes:
+            if oldest.expires_s > now and self._held_bytes <= self._max_bytes:
                 break
             self._entries.popitem(last=False)
-            held_bytes -= oldest.size_bytes
+            self._held_bytes -= oldest.size_bytes
         self._alarm.set(next(iter(self._entries.values())).expires_s if self._entries else None)
 
     def _expire(self) -> None:

@@ -136,3 +136,12 @@ def test_model_that_is_swapped_on_disk_is_not_picked_up_half_way(tmp_path: Path,
     after = predictor.predict(white_png)
     assert after.probability == before.probability
     np.testing.assert_array_equal(after.heatmap, before.heatmap)
+
+
+def test_prediction_holds_the_cells_of_its_heat_map_only(
+    toy_predictor: Predictor, drawn_png: bytes
+) -> None:
+    prediction = toy_predictor.predict(drawn_png)
+    assert prediction.cells.shape == (16, 16)
+    assert prediction.held_bytes == prediction.picture.size + 16 * 16 * 4
+    assert prediction.heatmap.size > prediction.cells.size

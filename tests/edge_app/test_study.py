@@ -12,7 +12,7 @@ from edge_app.study import group_views, joint_answer, mean_of_views
 
 def view(probability: float) -> Prediction:
     blank = np.zeros((1, 1), np.float32)
-    return Prediction(probability, 0.4, blank, blank.astype(np.uint8), (1, 1))
+    return Prediction(probability, 0.4, blank, blank.astype(np.uint8), (1, 1), 1)
 
 
 def header(patient: str, study: str) -> DicomHeader:

@@ -116,7 +116,7 @@ def test_bundle_without_int8_is_told() -> None:
 
 
 def test_growth_of_memory_counts_from_where_waiting_results_are_full() -> None:
-    memory = {20: 100.0, 200: 200.0, 220: 201.0, 240: 202.0}
+    memory = {20: 100.0, 200: 150.0, 300: 200.0, 320: 201.0, 340: 202.0}
     assert growth(memory) == 2
 
 

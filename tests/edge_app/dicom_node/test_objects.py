@@ -45,10 +45,10 @@ IDENTITY = {
 
 def view(number: int, probability: float, outline: np.ndarray | None, **attributes: object) -> JudgedView:
     data = xray(number, np.zeros((64, 48), np.uint8), **{**IDENTITY, **attributes})
-    heatmap = np.zeros((8, 6), np.float32)
-    heatmap[3, 2] = 1.0
+    cells = np.zeros((8, 8), np.float32)  # a column on either side lies beside the picture
+    cells[3, 3] = 1.0
     picture = np.full((64, 48), 90, np.uint8)
-    prediction = Prediction(probability, 0.4, heatmap, picture, (64, 48), rule_out=0.2)
+    prediction = Prediction(probability, 0.4, cells, picture, (64, 48), 64, rule_out=0.2)
     return JudgedView(read_envelope(data), bytes(32), prediction, outline, (64, 48), None, prediction)
 
 

@@ -125,7 +125,7 @@ def test_study_shows_its_answer_patient_and_sender(toy_predictor: Predictor) -> 
 def test_links_of_a_view_lead_to_its_pictures_and_report(toy_predictor: Predictor) -> None:
     store = ResultStore(1_000_000, 60)
     blank = np.zeros((8, 8), np.uint8)
-    key = store.put(Prediction(0.9, 0.4, blank.astype(np.float32), blank, (8, 8)))
+    key = store.put(Prediction(0.9, 0.4, blank.astype(np.float32), blank, (8, 8), 8))
     drawn = Drawn(study(ArrivedView(key, Answer(0.9, 0.4))))
     assert f"/results/{key}/report.pdf?lang=hi" in page(toy_predictor, drawn, "hi", store)
 

@@ -23,7 +23,7 @@ class Clock:
 def prediction(side: int = 10) -> Prediction:
     """Return a prediction that takes side * side + 4 bytes."""
     return Prediction(
-        0.5, 0.5, np.zeros((1, 1), np.float32), np.zeros((side, side), np.uint8), (side, side)
+        0.5, 0.5, np.zeros((1, 1), np.float32), np.zeros((side, side), np.uint8), (side, side), 8
     )
 
 
@@ -63,6 +63,16 @@ def test_result_larger_than_the_limit_is_not_held() -> None:
     key = store.put(prediction(side=20))
     with pytest.raises(ResultExpired):
         store.get(key)
+
+
+def test_forgotten_result_makes_room_once() -> None:
+    store = ResultStore(1000, 60)
+    first, second = (store.put(prediction()) for _ in range(2))  # 104 bytes each
+    store.forget(first)
+    store.forget(first)
+    assert store.held_bytes == 104
+    store.forget(second)
+    assert store.held_bytes == 0
 
 
 def test_results_vanish_without_another_call() -> None:
