@@ -12,8 +12,8 @@ _LINGER_S = 5.0
 class Alarm:
     """Calls a function once a moment has come; the moment may be moved or taken back at any time.
 
-    Its thread starts when a moment is first set, serves every later one, and ends some seconds after none
-    is left.
+    Its thread starts when a moment is first set, serves every later one, and ends some time after none is
+    left. A moment that is put off or taken back does not wake it: it finds out when it looks next.
 
     Args:
         ring: What to call. It may set the next moment.
@@ -34,6 +34,7 @@ class Alarm:
         self._moved = threading.Condition()
         self._moment_s: float | None = None
         self._is_running = False
+        self._looks_s = 0.0  # when the thread looks at the clock next
 
     def set(self, moment_s: float | None) -> None:
         """Move the moment.
@@ -43,10 +44,13 @@ class Alarm:
         """
         with self._moved:
             self._moment_s = moment_s
-            self._moved.notify()
-            if moment_s is not None and not self._is_running:
+            if moment_s is None:
+                return
+            if not self._is_running:
                 self._is_running = True
                 threading.Thread(target=self._run, name="alarm", daemon=True).start()
+            elif moment_s < self._looks_s:
+                self._moved.notify()
 
     def _run(self) -> None:
         while self._wait():
@@ -56,8 +60,10 @@ class Alarm:
         """Sleep until the moment has come; False when there was none for a while."""
         with self._moved:
             while (wait_s := self._left_s()) is None or wait_s > 0:
-                is_moved = self._moved.wait(_LINGER_S if wait_s is None else wait_s)
-                if not is_moved and self._moment_s is None:
+                pause_s = _LINGER_S if wait_s is None else wait_s
+                self._looks_s = self._clock() + pause_s
+                is_moved = self._moved.wait(pause_s)
+                if wait_s is None and not is_moved and self._moment_s is None:
                     self._is_running = False
                     return False
             self._moment_s = None

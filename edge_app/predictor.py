@@ -14,7 +14,7 @@ from edge_app.errors import BundleError, NotAnXray
 from edge_app.imaging.decode import Decoder, decode
 from edge_app.imaging.images import shrink
 from edge_app.imaging.picture import DicomHeader
-from edge_app.imaging.preprocess import place, preprocess, to_picture
+from edge_app.imaging.preprocess import is_over_picture, place, preprocess, to_picture
 from edge_app.model.bundle import Bundle
 from edge_app.model.choice import start_chosen
 from edge_app.model.fallback import FallbackModel
@@ -91,7 +91,11 @@ class Prediction(Answer):
 
     @property
     def has_evidence(self) -> bool:
-        """Whether the heat map shows anything."""
+        """Whether the heat map shows anything; mostly told by its peak, without drawing it."""
+        row, column = divmod(int(self.cells.argmax()), self.cells.shape[1])
+        placement = place(*self.size_px, self.square_px)
+        if is_over_picture(row, column, self.cells.shape, placement, self.square_px):
+            return bool(self.cells[row, column] > 0)
         return bool(to_picture(self.cells, *self.size_px, self.square_px).any())
 
     @property

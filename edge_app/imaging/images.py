@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 
@@ -38,7 +39,7 @@ _SIGNATURES = (_JPEG_SIGNATURE, b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 # Frames whose missing parts do not become middle grey: progressive, arithmetic, and both. Compressed data
 # never hold these bytes.
-_OTHER_FRAMES = (b"\xff\xc2", b"\xff\xc9", b"\xff\xca")
+_OTHER_FRAME = re.compile(rb"\xff[\xc2\xc9\xca]")
 _MIDDLE_GREY = (127, 128)
 _BROKEN = (
     "The picture is broken or incomplete, so nothing in it was judged. "
@@ -240,7 +241,7 @@ def _has_its_last_block(data: bytes, picture: Image.Image) -> bool:
     """
     corner = picture.crop((picture.width - 1, picture.height - 1, picture.width, picture.height))
     is_grey = any(level in _MIDDLE_GREY for level in corner.tobytes())
-    return not is_grey and not any(marker in data for marker in _OTHER_FRAMES)
+    return not is_grey and _OTHER_FRAME.search(data) is None
 
 
 def _load(data: bytes) -> Image.Image:

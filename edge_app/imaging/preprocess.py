@@ -103,3 +103,20 @@ def to_picture(
     full = cv2.resize(square_map, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
     cut = full[top : top + inner_height, left : left + inner_width]
     return np.asarray(np.maximum(cut, square_map.min()))
+
+
+def is_over_picture(
+    row: int, column: int, grid: tuple[int, int], placement: Placement, size_px: int
+) -> bool:
+    """Tell whether the middle of a cell lies over the picture, with all pixels that touch it.
+
+    Args:
+        row: The cell's row in the grid.
+        column: The cell's column.
+        grid: How many rows and columns of cells lie over the square.
+        placement: Where the picture lies in the square.
+        size_px: The square's side in pixels.
+    """
+    y_px, x_px = ((index + 0.5) * size_px / count for index, count in zip((row, column), grid, strict=True))
+    top, left, height, width = placement
+    return top + 1 <= y_px < top + height - 1 and left + 1 <= x_px < left + width - 1

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edge_app.choose import choose
 from edge_app.errors import BundleError, ModelError, UnsupportedImage
 from edge_app.imaging.images import encode_png
 from edge_app.model.choice import write_choice
-from edge_app.predictor import FRACTURE, NORMAL, PICTURE_PX, Predictor
+from edge_app.predictor import FRACTURE, NORMAL, PICTURE_PX, Prediction, Predictor
 from tests import toy
 
 
@@ -145,3 +148,20 @@ def test_prediction_holds_the_cells_of_its_heat_map_only(
     assert prediction.cells.shape == (16, 16)
     assert prediction.held_bytes == prediction.picture.size + 16 * 16 * 4
     assert prediction.heatmap.size > prediction.cells.size
+
+
+@given(
+    cells=arrays(np.float32, (8, 8), elements=st.sampled_from([0.0, 0.0, 0.0, 0.25, 1.0])),
+    size_px=st.tuples(st.integers(32, 300), st.integers(32, 300)),
+)
+def test_evidence_is_told_as_the_drawn_heat_map_shows_it(
+    cells: np.ndarray, size_px: tuple[int, int]
+) -> None:
+    prediction = Prediction(0.5, 0.5, cells, np.zeros((1, 1), np.uint8), size_px, 64)
+    assert prediction.has_evidence == prediction.heatmap.any()
+
+
+def test_evidence_beside_the_picture_is_none() -> None:
+    cells = np.zeros((8, 8), np.float32)
+    cells[4, 0] = 1.0  # the picture is a tenth as wide as the square
+    assert not Prediction(0.5, 0.5, cells, np.zeros((1, 1), np.uint8), (640, 64), 64).has_evidence
