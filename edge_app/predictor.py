@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_app.errors import BundleError, NotAnXray
 from edge_app.imaging.decode import Decoder, decode
-from edge_app.imaging.images import shrink
+from edge_app.imaging.images import shrink_to_show
 from edge_app.imaging.picture import DicomHeader
 from edge_app.imaging.preprocess import is_over_picture, place, preprocess, to_picture
 from edge_app.model.bundle import Bundle
@@ -210,7 +210,10 @@ class Predictor:
         with self._decoding:
             decoded = self._decode(data)
             header, is_coloured, (height, width) = decoded.header, decoded.is_coloured, decoded.pixels.shape
-            tensor, picture = preprocess(decoded.pixels, size_px), shrink(decoded.pixels, PICTURE_PX)
+            tensor, picture = (
+                preprocess(decoded.pixels, size_px),
+                shrink_to_show(decoded.pixels, PICTURE_PX),
+            )
             del decoded  # a large one must not wait for its turn to be explained
         explanation = self.explain(tensor)
         quality = self._checked(explanation, tensor, (height, width), is_coloured)

@@ -23,7 +23,7 @@ from edge_app.errors import (
     UnsupportedEncoding,
     UnsupportedImage,
 )
-from edge_app.imaging.images import decode_image, encode_png, is_coloured, shrink
+from edge_app.imaging.images import decode_image, encode_png, is_coloured, shrink, shrink_to_show
 from export.proof.drawn import draw_xray
 
 # 32 x 32 pixels, level 4 * (row + column), with arithmetic coding, which Pillow reads but does not write.
@@ -329,6 +329,24 @@ def test_shrink_limits_the_longer_side_and_keeps_the_ratio() -> None:
     image = np.zeros((300, 600), np.uint8)
     assert shrink(image, 200).shape == (100, 200)
     assert shrink(image, 600) is image
+
+
+def test_picture_is_shown_as_means_of_blocks_where_that_is_large_enough() -> None:
+    image = draw_xray(1, 380, 280)
+    blocks = image.reshape(190, 2, 140, 2).mean(axis=(1, 3))
+    shown = shrink_to_show(image, 200)
+    assert shown.shape == (190, 140)
+    assert np.abs(shown - blocks).max() <= 0.5
+
+
+@pytest.mark.parametrize("shape", [(300, 280), (381, 280), (380, 281)])
+def test_picture_is_shown_as_large_as_allowed_where_blocks_do_not_fit(shape: tuple[int, int]) -> None:
+    assert max(shrink_to_show(draw_xray(1, *shape), 200).shape) == 200
+
+
+def test_small_picture_is_shown_as_it_is() -> None:
+    image = draw_xray(1, 100, 150)
+    assert shrink_to_show(image, 200) is image
 
 
 def test_real_xrays_decode_like_opencv_where_both_are_exact(xray_dir: Path) -> None:
