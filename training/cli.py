@@ -19,7 +19,7 @@ _FATAL_ONLY = "3"
 logger = logging.getLogger(__name__)
 
 
-def add_option(parser: argparse.ArgumentParser, name: str, **settings: Any) -> None:
+def add_option(parser: argparse._ActionsContainer, name: str, **settings: Any) -> None:
     """Add an option that takes underscores and hyphens alike; `name` has underscores."""
     spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
     parser.add_argument(*spellings, **settings)

@@ -44,76 +44,62 @@ _PATIENTS_UNKNOWN = (
     "figures on validation are too good."
 )
 
+_CACHES = "memory|none|FILE"
+
 logger = logging.getLogger(__name__)
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add the options that tell what is trained, how, and on what."""
-    parser.add_argument("--data", type=Path, required=True, help="X-rays: MURA, FracAtlas, class folders")
-    parser.add_argument("--model", choices=ARCHITECTURES, default="efficientnet_lite0")
-    parser.add_argument(
-        "--weights",
-        default="auto",
-        metavar="auto|none|imagenet|FILE",
-        help="auto: ImageNet weights that are installed, else random ones; imagenet: download them",
-    )
-    add_option(parser, "image_size", type=image_size, default=224, help="side in pixels")
-    add_option(parser, "epochs", type=whole_number(1), default=50, help="at most")
-    add_option(parser, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="over all processors")
-    add_option(parser, "learning_rate", type=above_0_to_1, default=0.001, help="the highest")
-    add_option(parser, "dropout", type=from_0_below_1, default=0.2, help="share of features left out")
-    add_option(
-        parser,
-        "localisation",
-        type=from_0,
-        default=CELL_LOSS_WEIGHT,
-        help="weight of the loss on boxes, where the data have them; 0 for none",
-    )
-    add_option(parser, "smoothing", type=from_0_below_1, default=0.02, help="labels towards one half")
-    add_option(
-        parser,
-        "averaging",
-        type=from_0_below_1,
-        default=0.998,
-        help="share of the averaged weights that a step keeps; 0 for none",
-    )
-    add_option(
-        parser,
-        "window",
-        type=window,
-        default=0,
-        help="side in pixels of what a training step sees of each X-ray; 0 for all of it",
-    )
-    add_option(parser, "zoom", type=from_0_below_1, default=1 / 3, help="share of zoomed windows")
-    add_option(parser, "epoch_size", type=whole_number(0), default=0, help="X-rays; 0 for each one once")
-    add_option(
-        parser,
-        "fractured_share",
-        type=from_0_below_1,
-        default=0.0,
-        help="of the X-rays of an --epoch_size; 0 for what the data have",
-    )
-    add_option(parser, "schedule", choices=SCHEDULES, default="stages", help="of pretrained weights")
-    add_option(
-        parser,
-        "frozen_stride",
-        type=whole_number(0),
-        default=0,
-        help="pretrained layers with a cell for at most so many pixels do not learn",
-    )
-    add_option(parser, "balance", choices=BALANCES, default="none", help="let both classes weigh alike")
-    add_option(
-        parser,
-        "mixed_precision",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="bfloat16; auto: on GPUs that have it (compute capability 8.0 or higher)",
-    )
-    add_option(parser, "strategy", choices=STRATEGIES, default="auto", help="who trains")
-    add_option(
-        parser, "cache", type=_cache, default="memory", metavar="memory|none|FILE", help="of decoded images"
-    )
-    add_option(parser, "seed", type=whole_number(0), default=0, help="of split, order and randomness")
+    _add_data(parser.add_argument_group("data"))
+    _add_network(parser.add_argument_group("network"))
+    _add_epochs(parser.add_argument_group("epochs"))
+    _add_loss(parser.add_argument_group("loss and regularisation"))
+    _add_computer(parser.add_argument_group("computer"))
+
+
+def _add_data(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--data", type=Path, required=True, help="X-rays: MURA, FracAtlas, class folders")
+    add_option(group, "image_size", type=image_size, default=224, help="side in pixels")
+    window_help = "side in pixels of what a training step sees of each X-ray; 0 for all of it"
+    add_option(group, "window", type=window, default=0, help=window_help)
+    add_option(group, "zoom", type=from_0_below_1, default=1 / 3, help="share of zoomed windows")
+    group.add_argument("--cache", type=_cache, default="memory", metavar=_CACHES, help="of decoded images")
+
+
+def _add_network(group: argparse._ActionsContainer) -> None:
+    weights_help = "auto: ImageNet weights that are installed, else random ones; imagenet: download them"
+    layers_help = "pretrained layers with a cell for at most so many pixels do not learn"
+    group.add_argument("--model", choices=ARCHITECTURES, default="efficientnet_lite0")
+    group.add_argument("--weights", default="auto", metavar="auto|none|imagenet|FILE", help=weights_help)
+    add_option(group, "schedule", choices=SCHEDULES, default="stages", help="of pretrained weights")
+    add_option(group, "frozen_stride", type=whole_number(0), default=0, help=layers_help)
+
+
+def _add_epochs(group: argparse._ActionsContainer) -> None:
+    share_help = "of the X-rays of an --epoch_size; 0 for what the data have"
+    add_option(group, "epochs", type=whole_number(1), default=50, help="at most")
+    add_option(group, "epoch_size", type=whole_number(0), default=0, help="X-rays; 0 for each one once")
+    add_option(group, "fractured_share", type=from_0_below_1, default=0.0, help=share_help)
+    add_option(group, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="over all processors")
+    add_option(group, "learning_rate", type=above_0_to_1, default=0.001, help="the highest")
+    add_option(group, "seed", type=whole_number(0), default=0, help="of split, order and randomness")
+
+
+def _add_loss(group: argparse._ActionsContainer) -> None:
+    boxes_help = "weight of the loss on boxes, where the data have them; 0 for none"
+    averaging_help = "share of the averaged weights that a step keeps; 0 for none"
+    add_option(group, "localisation", type=from_0, default=CELL_LOSS_WEIGHT, help=boxes_help)
+    add_option(group, "smoothing", type=from_0_below_1, default=0.02, help="labels towards one half")
+    add_option(group, "balance", choices=BALANCES, default="none", help="let both classes weigh alike")
+    add_option(group, "dropout", type=from_0_below_1, default=0.2, help="share of features left out")
+    add_option(group, "averaging", type=from_0_below_1, default=0.998, help=averaging_help)
+
+
+def _add_computer(group: argparse._ActionsContainer) -> None:
+    precision_help = "bfloat16; auto: on GPUs that have it (compute capability 8.0 or higher)"
+    add_option(group, "mixed_precision", choices=("auto", "on", "off"), default="auto", help=precision_help)
+    add_option(group, "strategy", choices=STRATEGIES, default="auto", help="who trains")
 
 
 def begin(options: argparse.Namespace) -> tuple[tf.distribute.Strategy, Dataset]:

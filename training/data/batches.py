@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -79,58 +80,81 @@ def training_batches(
         in 0..255; targets `logit`, the label, float32 (B, 1), and `evidence`, the cells that show a
         fracture, float32 (B, S / 16, S / 16, 1), 0 or 1 each; and the samples' weights, float32 (B,).
     """
-    size = batch_size // share.replicas
-    size_px = scan.squares[0].shape[0]
-    seen_px = sampling.window_px or size_px
-    side = seen_px // CELL_PX
-    labels = np.array([sample.fractured for sample in scan.samples])
-
-    def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
-        drawn = draw_epoch(chosen, labels, sampling, np.random.default_rng((seed, int(epoch))))
-        drawn = drawn[: len(drawn) // batch_size * batch_size]
-        # an X-ray that is drawn twice is augmented twice: its turn tells which time it is
-        turns = np.stack([drawn, np.arange(len(drawn))], axis=-1)
-        return turns.reshape(-1, share.count, batch_size // share.count, 2)[:, share.index].reshape(
-            -1, size, 2
-        )
-
-    def sample(place: int, turn: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
-        height, width = map(int, scan.shapes[place])
-        xray = scan.samples[place]
-        mask = draw_boxes(xray.boxes, height, width, size_px)
-        generator = np.random.default_rng((seed, epoch, place, turn))
-        # where a fracture's place is unknown, a window's label would be, too
-        cuts = bool(xray.boxes) or not xray.fractured
-        square, mask = augment(
-            scan.squares[place], mask, generator, sampling.zoom, sampling.window_px, cuts
-        )
-        label = np.array([mask.any() if xray.boxes else xray.fractured], np.float32)
-        return to_tensor(square), label, to_cells(mask), weights[place]
-
-    def batch(places: NDArray[np.int64], epoch: NDArray[np.int64]) -> tuple[NDArray[np.float32], ...]:
-        samples = [sample(int(place), int(turn), int(epoch)) for place, turn in places]
-        return tuple(np.stack(column) for column in zip(*samples, strict=True))
-
-    def places_of(epoch: tf.Tensor) -> tf.data.Dataset:
-        places = tf.ensure_shape(tf.numpy_function(order, (epoch,), tf.int64), (None, size, 2))
-        return tf.data.Dataset.from_tensor_slices(places).map(lambda rows: (rows, epoch))
-
-    def load(places: tf.Tensor, epoch: tf.Tensor) -> Batch:
-        # a batch at a time: calling back into Python for each sample costs a third of the rate
-        image, label, cells, weight = tf.numpy_function(batch, (places, epoch), (tf.float32,) * 4)
-        targets = {
-            "logit": tf.ensure_shape(label, (size, 1)),
-            "evidence": tf.ensure_shape(cells, (size, side, side, 1)),
-        }
-        image = tf.ensure_shape(image, (size, seen_px, seen_px, 1))
-        return image, targets, tf.ensure_shape(weight, (size,))
-
+    epochs = _Epochs(scan, chosen, weights, batch_size, seed, share, sampling)
     return (
         tf.data.Dataset.counter(first_epoch)
-        .flat_map(places_of)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .flat_map(epochs.places)
+        .map(epochs.load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+@dataclass(frozen=True)
+class _Epochs:
+    """Epochs by number: the places of their batches, and these batches; fields as in `training_batches`."""
+
+    scan: Scan
+    chosen: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    batch_size: int
+    seed: int
+    share: Share
+    sampling: Sampling
+
+    @property
+    def size(self) -> int:
+        """The samples in a replica's batch."""
+        return self.batch_size // self.share.replicas
+
+    @cached_property
+    def labels(self) -> NDArray[np.bool_]:
+        """Which samples are fractured, bool (N,)."""
+        return np.array([sample.fractured for sample in self.scan.samples])
+
+    def places(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        """Give the places and turns of an epoch's batches, int64 (size, 2) each, with its number."""
+        drawn = tf.numpy_function(self._draw, (epoch,), tf.int64)
+        batches = tf.data.Dataset.from_tensor_slices(tf.ensure_shape(drawn, (None, self.size, 2)))
+        return batches.map(lambda rows: (rows, epoch))
+
+    def load(self, places: tf.Tensor, epoch: tf.Tensor) -> Batch:
+        """Make the batch at places of an epoch."""
+        # a batch at a time: calling back into Python for each sample costs a third of the rate
+        image, label, cells, weight = tf.numpy_function(self._batch, (places, epoch), (tf.float32,) * 4)
+        seen_px = self.sampling.window_px or self.scan.squares[0].shape[0]
+        side = seen_px // CELL_PX
+        targets = {
+            "logit": tf.ensure_shape(label, (self.size, 1)),
+            "evidence": tf.ensure_shape(cells, (self.size, side, side, 1)),
+        }
+        image = tf.ensure_shape(image, (self.size, seen_px, seen_px, 1))
+        return image, targets, tf.ensure_shape(weight, (self.size,))
+
+    def _draw(self, epoch: NDArray[np.int64]) -> NDArray[np.int64]:
+        generator = np.random.default_rng((self.seed, int(epoch)))
+        drawn = draw_epoch(self.chosen, self.labels, self.sampling, generator)
+        drawn = drawn[: len(drawn) // self.batch_size * self.batch_size]
+        # an X-ray that is drawn twice is augmented twice: its turn tells which time it is
+        turns = np.stack([drawn, np.arange(len(drawn))], axis=-1)
+        shared = turns.reshape(-1, self.share.count, self.batch_size // self.share.count, 2)
+        return shared[:, self.share.index].reshape(-1, self.size, 2)
+
+    def _batch(
+        self, places: NDArray[np.int64], epoch: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], ...]:
+        samples = [self._sample(int(place), int(turn), int(epoch)) for place, turn in places]
+        return tuple(np.stack(column) for column in zip(*samples, strict=True))
+
+    def _sample(self, place: int, turn: int, epoch: int) -> tuple[NDArray[np.float32], ...]:
+        xray, square = self.scan.samples[place], self.scan.squares[place]
+        height, width = map(int, self.scan.shapes[place])
+        mask = draw_boxes(xray.boxes, height, width, square.shape[0])
+        generator = np.random.default_rng((self.seed, epoch, place, turn))
+        # where a fracture's place is unknown, a window's label would be, too
+        cuts = bool(xray.boxes) or not xray.fractured
+        square, mask = augment(square, mask, generator, self.sampling.zoom, self.sampling.window_px, cuts)
+        label = np.array([mask.any() if xray.boxes else xray.fractured], np.float32)
+        return to_tensor(square), label, to_cells(mask), self.weights[place]
 
 
 def draw_epoch(

@@ -22,7 +22,7 @@ from training.evaluation import metrics
 from training.evaluation.scorers import LogitModel
 from training.learning.keeper import History, Keeper, chosen_epoch, values_of
 from training.learning.learner import Learner, assign
-from training.learning.stages import apply_stage, plan_stages, stage_rate
+from training.learning.stages import Stage, apply_stage, plan_stages, stage_rate
 from training.learning.strategies import is_chief, share_of_batch
 from training.networks.architectures import build_model
 from training.runs.config import BEST, Config
@@ -59,22 +59,13 @@ def fit(
     if keeper.epochs_done:
         keeper.restore_weights(model.variables)
         logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
-    steps = (config.epoch_size or len(data.chosen(TRAIN))) // config.batch_size
     validate = _validator(config, model, data) if config.keep == BEST else lambda: None
     stages = plan_stages(model, config.epochs, pretrained, config.schedule, config.frozen_stride)
     for stage in stages:
         if keeper.epochs_done >= stage.end:
             continue
         apply_stage(model, stage)
-        learner = Learner(
-            model,
-            stage_rate(stage, config.learning_rate, steps, config.epochs),
-            config.batch_size,
-            config.localisation,
-            config.smoothing,
-            config.averaging,
-            strategy,
-        )
+        learner = _learner(config, data, model, stage, strategy)
         if keeper.epochs_done > stage.first_epoch:
             keeper.restore_learner(learner.variables)
         batches = _distributed(config, data, keeper.epochs_done, strategy)
@@ -84,11 +75,37 @@ def fit(
                 return
             _seed_dropout(model, config.seed, epoch)
             begin = monotonic()
-            loss = _run_epoch(learner, batches, steps, f"epoch {epoch + 1} of {config.epochs}")
+            loss = _run_epoch(
+                learner, batches, _steps(config, data), f"epoch {epoch + 1} of {config.epochs}"
+            )
             with learner.averaged():
                 area, averaged = validate(), values_of(model.variables)
             keeper.keep(stage, loss, area, averaged, model.variables, learner.variables)
             _log_epoch(keeper.history, config.epochs, monotonic() - begin)
+
+
+def _steps(config: Config, data: TrainingData) -> int:
+    """The steps of an epoch."""
+    return (config.epoch_size or len(data.chosen(TRAIN))) // config.batch_size
+
+
+def _learner(
+    config: Config,
+    data: TrainingData,
+    model: keras.Model,
+    stage: Stage,
+    strategy: tf.distribute.Strategy,
+) -> Learner:
+    """Make what learns in a stage, as the recipe says."""
+    return Learner(
+        model,
+        stage_rate(stage, config.learning_rate, _steps(config, data), config.epochs),
+        config.batch_size,
+        config.localisation,
+        config.smoothing,
+        config.averaging,
+        strategy,
+    )
 
 
 def _distributed(

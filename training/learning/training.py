@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from edge_app.errors import DataError, DeviceError, WeightsError
 from training.data.prepare import TrainingData, log_sides, prepare, split_rows
 from training.data.samples import Dataset
-from training.data.scan import Cache
+from training.data.scan import Cache, Scan
 from training.data.splits import TRAIN, VALIDATION
 from training.evaluation import metrics, out_of_fold
 from training.evaluation.assessment import evaluate_scores
 from training.evaluation.evaluation_report import estimate_text
-from training.evaluation.explain import choose_method, peaks_in_boxes
+from training.evaluation.explain import Peaks, choose_method, peaks_in_boxes
 from training.evaluation.out_of_fold import OutOfFold, peak_columns
 from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.evaluation.shortcuts import audit_shortcuts
@@ -113,9 +115,7 @@ def finish(
         RunError: its state cannot be read.
     """
     keras.config.set_dtype_policy(FLOAT32)
-    model = build_model(config.model, config.image_size, config.dropout)
-    kept = rundir.chosen_checkpoint(run_dir, chosen_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
-    rundir.assign_state(kept, rundir.read_state(kept), "weight", model.variables)
+    model = _kept_model(config, run_dir)
     chosen = data.chosen(VALIDATION)
     scan, labels, groups = data.scan.only(chosen), data.labels[chosen], data.groups[chosen]
     scorer = KerasScorer(model, config.batch_size)
@@ -124,35 +124,49 @@ def finish(
     fold_calibration(model, calibration)
     logits = calibration.slope * raw + calibration.intercept
     peaks = peaks_in_boxes(scorer, scan)
-    rundir.write_csv(
-        run_dir / rundir.PREDICTIONS,
-        [
-            {
-                "image_id": sample.image_id,
-                "fractured": int(sample.fractured),
-                "group": int(groups[index]),
-                "raw_logit": f"{raw[index]:.6f}",
-                "logit": f"{logits[index]:.6f}",
-                "probability": f"{metrics.to_probability(logits[index]):.6f}",
-                **peak_columns({name: float(hits[index]) for name, hits in peaks.items()}),
-            }
-            for index, sample in enumerate(scan.samples)
-        ],
-    )
+    rundir.write_csv(run_dir / rundir.PREDICTIONS, _predictions(scan, groups, raw, logits, peaks))
     rundir.save_model(run_dir / rundir.BEST_MODEL, model)
-    own = {
+    evaluation = {
         **evaluate_scores(labels, metrics.to_probability(logits), groups),
         "calibration": {"method": "platt", **asdict(calibration)},
         **choose_method(peaks, groups),
     }
     if scored:
         strata = out_of_fold.assess_strata(scored, data.scan.samples)
-        evaluation = out_of_fold.evaluate(scored) | {"strata": strata, "held_out": own}
-    else:
-        evaluation = own
+        evaluation = out_of_fold.evaluate(scored) | {"strata": strata, "held_out": evaluation}
     evaluation["shortcuts"] = audit_shortcuts(scorer.logits, scan, labels, groups) if audits else None
     rundir.write_json(run_dir / rundir.EVALUATION, evaluation)
     _log_evaluation(evaluation, run_dir)
+
+
+def _kept_model(config: Config, run_dir: Path) -> keras.Model:
+    """Build the run's model for whole squares, with the weights of the epoch that was kept."""
+    model = build_model(config.model, config.image_size, config.dropout)
+    kept = rundir.chosen_checkpoint(run_dir, chosen_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
+    rundir.assign_state(kept, rundir.read_state(kept), "weight", model.variables)
+    return model
+
+
+def _predictions(
+    scan: Scan,
+    groups: NDArray[np.int64],
+    raw: NDArray[np.float64],
+    logits: NDArray[np.float64],
+    peaks: Peaks,
+) -> list[dict[str, Any]]:
+    """Put the rows of `predictions.csv` together, one for each X-ray."""
+    return [
+        {
+            "image_id": sample.image_id,
+            "fractured": int(sample.fractured),
+            "group": int(groups[index]),
+            "raw_logit": f"{raw[index]:.6f}",
+            "logit": f"{logits[index]:.6f}",
+            "probability": f"{metrics.to_probability(logits[index]):.6f}",
+            **peak_columns({name: float(hits[index]) for name, hits in peaks.items()}),
+        }
+        for index, sample in enumerate(scan.samples)
+    ]
 
 
 def split_data(
