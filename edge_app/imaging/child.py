@@ -28,6 +28,8 @@ from edge_app.imaging.sandbox.program import MEMORY_BYTES
 
 LIMIT_S = 10.0
 START_LIMIT_S = 30.0
+# By which the process' own limit is longer: the app ends it first, and knows why.
+_MARGIN_S = 1.0
 # The program lies in no folder that an isolated Python would look in, so the app's own path goes along.
 PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
@@ -56,7 +58,8 @@ class ChildDecoder:
     Args:
         max_pixels: The largest height times width that is decoded.
         limit_s: The longest that one file may take.
-        program: What the process runs, as Python code; its arguments are `limit_s` and the import path.
+        program: What the process runs, as Python code; its arguments are a limit just above `limit_s`, at
+            which it ends itself, and the import path.
 
     Raises:
         DecoderError: the process cannot be started.
@@ -151,7 +154,7 @@ class ChildDecoder:
         self._is_late = False
         self._is_ready = False
         try:
-            self._process = _spawn(self._program, self._limit_s)
+            self._process = _spawn(self._program, self._limit_s + _MARGIN_S)
         except OSError as error:
             raise DecoderError(f"The process that reads pictures cannot be started: {error}.") from error
         self._requests, self._replies = _pipes(self._process)
