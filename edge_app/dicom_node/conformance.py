@@ -9,7 +9,7 @@ from pydicom.uid import UID
 from edge_app.dicom_node.accepted import accepted_contexts
 from edge_app.dicom_node.peers import ANSWER_CLASSES, ANSWER_SYNTAXES
 from edge_app.dicom_node.peers import TIMEOUT_S as CALLING_TIMEOUT_S
-from edge_app.dicom_node.provider import TIMEOUT_S
+from edge_app.dicom_node.provider import SILENCE_S
 from edge_app.dicom_node.statuses import STATUS_OF
 from edge_app.dicom_node.tls import CIPHERS
 from edge_app.dicom_node.waiting import PATIENCE_S, ROOM_BYTES
@@ -72,7 +72,7 @@ def _receiving() -> Iterator[str]:
         "The called AE title must be the node's own. The calling AE title and its address must",
     )
     yield f"stand together on the allow-list. At most {limit} associations are open at once;"
-    yield f"{TIMEOUT_S} s of silence end one. A picture may have {Settings.max_upload_bytes // _MIB} MiB."
+    yield f"{SILENCE_S} s of silence end one. A picture may have {Settings.max_upload_bytes // _MIB} MiB."
     yield f"Pictures that wait take {ROOM_BYTES // _MIB} MiB at most; a sender without room is kept waiting"
     yield f"for {PATIENCE_S:g} s."
 

@@ -6,13 +6,15 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from socketserver import TCPServer
+from types import SimpleNamespace
 from typing import Any, cast
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config, evt, timer
 from pynetdicom.transport import ThreadedAssociationServer
 
 from edge_app.arrivals import Source
@@ -23,13 +25,14 @@ from edge_app.dicom_node.tls import caller_fault, receiving_context
 from edge_app.errors import EdgeError, SettingsError
 from edge_app.node_settings import NodeSettings
 
-TIMEOUT_S = 60
+SILENCE_S = 60
 HANDSHAKE_S = 10.0
 HANDSHAKES = 24  # at once
 ACCEPTED = 0x0000
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
+_UNANSWERED = 4  # requests that wait; a sender that keeps to the standard waits for each answer
 _LAST_FRAGMENT = 0b10  # of a command or a data set, in a fragment's first byte; PS3.8, annex E.2
 
 Store = Callable[[str, str, bytes, Source], None]
@@ -37,10 +40,14 @@ Note = Callable[[str, Source, str], None]
 
 
 def quieten() -> None:
-    """Keep the network library from writing what it receives to the log or a disk: it names patients."""
+    """Keep the network library from writing what it receives to the log or a disk, and from the wall clock.
+
+    What it receives names patients. Its time-outs ask the wall clock, which people and time servers set.
+    """
     _config.LOG_HANDLER_LEVEL = "none"
     _config.STORE_RECV_CHUNKED_DATASET = False
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    timer.time = SimpleNamespace(time=time.monotonic)  # type: ignore[assignment, attr-defined]
 
 
 class Provider:
@@ -54,6 +61,7 @@ class Provider:
         store: Takes the SOP class and instance UIDs that a picture was announced with, its bytes and its
             sender; raises an error to refuse it.
         note: Takes a code, a sender and a sentence about what went wrong.
+        silence_s: After how long without a word from a sender its association is ended.
 
     Raises:
         SettingsError: the port or a file of its TLS cannot be used.
@@ -67,12 +75,14 @@ class Provider:
         max_bytes: int,
         store: Store,
         note: Note,
+        silence_s: float = SILENCE_S,
     ) -> None:
         quieten()
         self._settings = settings
         self._max_bytes = max_bytes
         self._store = store
         self._note = note
+        self._silence_s = silence_s
         self._called_at: dict[str, datetime] = {}
         self._allowed = allowed
         tls = settings.receiving_tls
@@ -94,7 +104,7 @@ class Provider:
         node = AE(ae_title=self._settings.ae_title)
         # Above this module's own limit, which tells who was refused.
         node.maximum_associations = _hang_up_at(self._settings)
-        node.acse_timeout = node.dimse_timeout = node.network_timeout = TIMEOUT_S
+        node.acse_timeout = node.dimse_timeout = node.network_timeout = self._silence_s
         handlers = [
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_PDU_RECV, self._measure),
@@ -140,7 +150,10 @@ class Provider:
         association.kill()
 
     def _measure(self, event: Any) -> None:
-        """Cut an association off that sends more than a picture may have, while it still comes."""
+        """Cut an association off that sends more than a picture may have, or does not wait for answers."""
+        if event.assoc.dimse.msg_queue.qsize() > _UNANSWERED and not event.assoc.is_aborted:
+            self._note("broken_off", _source(event), "It sends more without waiting for the answers.")
+            event.assoc.abort()
         fragments = getattr(event.pdu, "presentation_data_value_items", ())
         for fragment in fragments:
             content = fragment.presentation_data_value
@@ -167,6 +180,9 @@ class Provider:
         except EdgeError as error:
             self._note(error.code, source, str(error))
             return _refusal(error)
+        finally:
+            # the time that the answer took is no silence of the sender's
+            event.assoc.dul._idle_timer.restart()
         return ACCEPTED
 
 
@@ -192,8 +208,10 @@ class _Server(ThreadedAssociationServer):
         return len(self.active_associations) < self.ae.maximum_associations
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Take a connection as it is: the library's own would shake hands here, and all others wait."""
-        return TCPServer.get_request(self)
+        """Take a connection without its handshake: the library's own would let all others wait for it."""
+        connection, address = TCPServer.get_request(self)
+        connection.settimeout(self.ae.network_timeout)
+        return connection, address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Begin an association, in a thread of its own."""
@@ -207,7 +225,7 @@ class _Server(ThreadedAssociationServer):
         try:
             connection.settimeout(HANDSHAKE_S)
             secured = context.wrap_socket(connection, server_side=True)
-            secured.settimeout(None)
+            secured.settimeout(self.ae.network_timeout)
             return secured
         except OSError as error:  # ssl's errors are OSErrors
             self.note("tls", Source("", plain_address(address[0])), caller_fault(error))

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from tests.conftest import ROOT, require
 from tests.edge_app.web.test_server import free_port, serving
@@ -33,9 +35,12 @@ LOOKS_S = 2.2  # two looks of the server at its connections
 class Service:
     """The running app, and the clocks that it sees."""
 
-    def __init__(self, port: int, process: subprocess.Popen[str], jumps_path: Path) -> None:
+    def __init__(
+        self, port: int, dicom_port: int, process: subprocess.Popen[str], jumps_path: Path
+    ) -> None:
         self.process = process
         self.port = port
+        self.dicom_port = dicom_port
         self._address = f"http://localhost:{port}"
         self._jumps_path = jumps_path
 
@@ -66,11 +71,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def service(library: Path, toy_bundle: Path, tmp_path: Path) -> Iterator[Service]:
-    jumps_path, port = tmp_path / "jumps", free_port()
+    jumps_path, port, dicom_port = tmp_path / "jumps", free_port(), free_port()
     jumps_path.write_bytes(struct.pack("=qq", 0, 0))
     environment = {**os.environ, "LD_PRELOAD": str(library), "JUMPS": str(jumps_path)}
-    with serving(toy_bundle, port, env=environment) as process:
-        yield Service(port, process, jumps_path)
+    node = ["--dicom", str(dicom_port), "--allow", "SENDER@127.0.0.1"]
+    with serving(toy_bundle, port, *node, env=environment) as process:
+        yield Service(port, dicom_port, process, jumps_path)
 
 
 @contextmanager
@@ -135,3 +141,14 @@ def test_app_whose_clock_was_set_back_ends_in_time(service: Service, white_png: 
     service.jump(-6 * HOUR_S)
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(timeout=5) == 0
+
+
+def test_association_outlasts_a_wall_clock_that_jumps(service: Service) -> None:
+    sender = AE("SENDER")
+    sender.add_requested_context(Verification)
+    association = sender.associate("127.0.0.1", service.dicom_port, ae_title="FRACTURE_EDGE")
+    for wall_s in (6 * HOUR_S, 0, 400 * DAY_S):
+        service.jump(wall_s)
+        time.sleep(0.5)
+        assert association.send_c_echo().Status == 0
+    association.release()

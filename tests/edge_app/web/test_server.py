@@ -43,8 +43,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(bundle_dir: Path, port: int, **options: str) -> Iterator[subprocess.Popen[str]]:
-    words = ["--port", str(port), "--bundle", str(bundle_dir), "--device", "cpu"]
+def serving(bundle_dir: Path, port: int, *more: str, **options: str) -> Iterator[subprocess.Popen[str]]:
+    words = ["--port", str(port), "--bundle", str(bundle_dir), "--device", "cpu", *more]
     command = [sys.executable, "-m", "edge_app", *words]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:
         try:
