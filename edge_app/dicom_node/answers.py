@@ -7,12 +7,12 @@ from typing import Protocol
 
 from pydicom.dataset import Dataset
 
+from edge_app.dicom_node.held_studies import HeldStudy, HeldView
 from edge_app.dicom_node.objects.capture import to_capture
-from edge_app.dicom_node.objects.document import to_document
+from edge_app.dicom_node.objects.encapsulated_pdf import to_document
 from edge_app.dicom_node.objects.presentation_state import to_presentation_state
 from edge_app.dicom_node.objects.structured_report import to_structured_report
 from edge_app.dicom_node.objects.subject import JudgedStudy, JudgedView, ModelFacts
-from edge_app.dicom_node.studies import HeldStudy, HeldView
 from edge_app.errors import ResultExpired
 from edge_app.predictor import Prediction
 from edge_app.study import joint_answer

@@ -128,7 +128,7 @@ def _rest() -> Iterator[str]:
     yield from _section(
         "Security", "TLS on DICOM's own port where `--dicom-certificate` is given, and towards the archive"
     )
-    yield "where `--dicom-authority` is: the BCP 195 (RFC 8996, 9325) profile of PS3.15, annex B.12."
+    yield "where `--dicom-authority` is: the BCP 195 (RFC 8996, 9325) profile of PS3.15."
     yield f"Versions 1.2 and 1.3; of 1.2 the suites `{CIPHERS}` of OpenSSL. Callers must"
     yield "show a certificate where `--dicom-authority` is given. An archive must show one that is valid"
     yield "and names its host. No lists of revoked certificates are read. Without these options the port"

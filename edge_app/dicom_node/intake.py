@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from edge_app.arrivals import Receipt, Source
 from edge_app.dicom_node.addresses import plain_address
+from edge_app.dicom_node.held_studies import Studies
 from edge_app.dicom_node.statuses import status_of
-from edge_app.dicom_node.studies import Studies
 from edge_app.dicom_node.waiting import PATIENCE_S, Received, WaitingRoom
 from edge_app.errors import EdgeError, MislabelledInstance, NoRoom, RequestRefused
 from edge_app.imaging.dicom.envelope import Envelope, read_envelope

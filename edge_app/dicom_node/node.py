@@ -23,13 +23,13 @@ from edge_app.arrivals import (
 from edge_app.dicom_node.addresses import lookup, own_address
 from edge_app.dicom_node.answers import Shelf, judged_study, make_answers
 from edge_app.dicom_node.archive import open_archive
+from edge_app.dicom_node.held_studies import HeldStudy, Place, Studies
 from edge_app.dicom_node.intake import Intake
 from edge_app.dicom_node.library import WADO, Library
 from edge_app.dicom_node.objects.common import to_file
 from edge_app.dicom_node.objects.subject import ModelFacts
 from edge_app.dicom_node.outbox import Outbox
 from edge_app.dicom_node.provider import Provider
-from edge_app.dicom_node.studies import HeldStudy, Place, Studies
 from edge_app.dicom_node.waiting import Received, WaitingRoom
 from edge_app.errors import EdgeError, PeerError, ResultExpired, TagError
 from edge_app.imaging.region import warm_outline

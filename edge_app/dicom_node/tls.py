@@ -1,7 +1,7 @@
 """TLS on DICOM's ports, in both directions, and why a connection does not come about.
 
 Source:
-    DICOM PS3.15, annex B.12: the profile of BCP 195 (RFC 8996 and 9325).
+    DICOM PS3.15: the profile of BCP 195 (RFC 8996 and 9325).
 """
 
 from __future__ import annotations

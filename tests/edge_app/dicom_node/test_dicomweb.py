@@ -17,9 +17,9 @@ from pydicom import dcmread
 
 from edge_app.dicom_node.__main__ import main
 from edge_app.dicom_node.addresses import lookup
+from edge_app.dicom_node.held_studies import Studies
 from edge_app.dicom_node.intake import Intake
 from edge_app.dicom_node.node import Node
-from edge_app.dicom_node.studies import Studies
 from edge_app.dicom_node.waiting import WaitingRoom
 from edge_app.dicom_node.web_archive import WebArchive
 from edge_app.errors import ImageTooLarge, PeerError
