@@ -32,7 +32,7 @@ ACCEPTED = 0x0000
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
-_UNANSWERED = 4  # requests that wait; a sender that keeps to the standard waits for each answer
+_UNANSWERED = 1  # request that waits behind another; a sender that keeps to the standard has none
 _LAST_FRAGMENT = 0b10  # of a command or a data set, in a fragment's first byte; PS3.8, annex E.2
 
 Store = Callable[[str, str, bytes, Source], None]
