@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,18 @@ _BROKE_DOWN = (
 logger = logging.getLogger(__name__)
 
 
+class Hold(Protocol):
+    """Bounds a process from outside, and ends it when it is closed."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
+def job_of(process: subprocess.Popen[bytes]) -> Hold:
+    """Put a process into a Windows job object."""
+    return Job(int(process._handle), MEMORY_BYTES)  # type: ignore[attr-defined]
+
+
 class ChildDecoder:
     """Decodes one picture at a time in a warm process that may do nothing else.
 
@@ -60,13 +72,21 @@ class ChildDecoder:
         limit_s: The longest that one file may take.
         program: What the process runs, as Python code; its arguments are a limit just above `limit_s`, at
             which it ends itself, and the import path.
+        hold: Bounds the process from outside, on Windows by a job object; where it raises OSError, the
+            process decodes without, and `isolation` says so.
 
     Raises:
         DecoderError: the process cannot be started.
     """
 
     def __init__(
-        self, max_pixels: int = MAX_PIXELS, limit_s: float = LIMIT_S, program: str = PROGRAM
+        self,
+        max_pixels: int = MAX_PIXELS,
+        limit_s: float = LIMIT_S,
+        program: str = PROGRAM,
+        hold: Callable[[subprocess.Popen[bytes]], Hold] | None = job_of
+        if sys.platform == "win32"
+        else None,
     ) -> None:
         self._max_pixels = max_pixels
         self._limit_s = limit_s
@@ -74,6 +94,7 @@ class ChildDecoder:
         self._turn = threading.Lock()
         self._watch = threading.Lock()
         self._is_watched = self._is_late = self._is_closed = False
+        self._hold = hold
         self._alarm = Alarm(self._give_up)
         self._start()
 
@@ -158,7 +179,7 @@ class ChildDecoder:
         except OSError as error:
             raise DecoderError(f"The process that reads pictures cannot be started: {error}.") from error
         self._requests, self._replies = _pipes(self._process)
-        self._job = _job(self._process)
+        self._held, self._outer_level = _take_hold(self._hold, self._process)
 
     def _await_ready(self) -> None:
         if self._is_ready and self._process.poll() is None:
@@ -173,7 +194,7 @@ class ChildDecoder:
             raise DecoderError(
                 "The process that reads pictures did not start. Install the app again."
             ) from error
-        self._isolation = _isolation(told)
+        self._isolation = _isolation([*told, *self._outer_level])
         self._is_ready = reply.kind == wire.READY
 
     def _restart(self) -> None:
@@ -188,8 +209,8 @@ class ChildDecoder:
         self._process.wait()
         self._requests.close()
         self._replies.close()
-        if self._job is not None:
-            self._job.close()
+        if self._held is not None:
+            self._held.close()
 
     @contextmanager
     def _time_limit(self, seconds: float) -> Iterator[None]:
@@ -242,10 +263,16 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _job(process: subprocess.Popen[bytes]) -> Job | None:
-    if sys.platform != "win32":
-        return None
-    return Job(int(process._handle), MEMORY_BYTES)
+def _take_hold(
+    hold: Callable[[subprocess.Popen[bytes]], Hold] | None, process: subprocess.Popen[bytes]
+) -> tuple[Hold | None, list[list[str]]]:
+    """Bound a process from outside; return what does, and the level to tell of it."""
+    if hold is None:
+        return None, []
+    try:
+        return hold(process), [["job object", f"{MEMORY_BYTES // 1024**2} MiB of memory, one process", ""]]
+    except OSError as error:
+        return None, [["job object", "", f"the system refused it: {error}"]]
 
 
 def _isolation(levels: list[list[str]]) -> wire.Isolation:

@@ -55,10 +55,14 @@ class Job:
         self._handle = ctypes.c_void_p(self._checked(self._windows.CreateJobObjectW(None, None)))
         flags = _ACTIVE_PROCESS | _PROCESS_MEMORY | _DIE_ON_EXCEPTION | _KILL_ON_CLOSE
         limits = _Extended(basic=_Basic(flags=flags, processes=1), process_memory=memory_bytes)
-        self._set(_LIMIT_INFORMATION, limits)
-        self._set(_UI_RESTRICTIONS, ctypes.c_uint32(_NO_DESKTOP_AT_ALL))
-        held = self._windows.AssignProcessToJobObject(self._handle, ctypes.c_void_p(process_handle))
-        self._checked(held)
+        try:
+            self._set(_LIMIT_INFORMATION, limits)
+            self._set(_UI_RESTRICTIONS, ctypes.c_uint32(_NO_DESKTOP_AT_ALL))
+            held = self._windows.AssignProcessToJobObject(self._handle, ctypes.c_void_p(process_handle))
+            self._checked(held)
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the process."""

@@ -141,7 +141,7 @@ def _limit_resources() -> _Level:
     secrecy.forbid_core_dumps()
     secrecy.keep_out_of_swap()
     if sys.platform == "win32":
-        return _Level(subject, "set by the app's job object")
+        return _Level(subject)  # the app sets them by a job object, and tells whether it could
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from edge_app.errors import DecoderError, InvalidImage, UnsupportedImage
-from edge_app.imaging.child import ChildDecoder
+from edge_app.imaging.child import ChildDecoder, Hold
 from edge_app.imaging.decode import decode
 from edge_app.imaging.images import encode_png
 from edge_app.imaging.picture import DicomHeader, Patient, Picture, Window
@@ -242,3 +243,32 @@ def test_restarts_leak_neither_files_nor_processes(running: Callable[..., ChildD
     assert len(list(Path("/proc/self/fd").iterdir())) == files
     zombies = [each for each in psutil.Process().children() if each.status() == psutil.STATUS_ZOMBIE]
     assert zombies == []
+
+
+def refuse(_: subprocess.Popen[bytes]) -> Hold:
+    raise PermissionError("Access is denied")
+
+
+class Recorder:
+    """Stands for a job object: counts how often it was closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_refused_job_object_is_told_and_pictures_are_decoded(drawn_png: bytes) -> None:
+    with closing(ChildDecoder(hold=refuse)) as decoder:
+        assert "job object: the system refused it: Access is denied" in decoder.isolation.missing
+        assert not any("job object" in each for each in decoder.isolation.in_force)
+        np.testing.assert_array_equal(decoder(drawn_png).pixels, decode(drawn_png).pixels)
+
+
+def test_job_object_is_told_and_closed_with_the_process() -> None:
+    job = Recorder()
+    with closing(ChildDecoder(hold=lambda _: job)) as decoder:
+        assert "job object: 700 MiB of memory, one process" in decoder.isolation.in_force
+        assert not any("job object" in each for each in decoder.isolation.missing)
+        assert job.closed == 0
+    assert job.closed == 1
