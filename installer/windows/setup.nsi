@@ -23,6 +23,7 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !include MUI2.nsh
 !include FileFunc.nsh
 !include LogicLib.nsh
+!include TextFunc.nsh
 !include WinVer.nsh
 !include x64.nsh
 
@@ -44,6 +45,9 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !define UNFIT 4
 !define NOT_WRITABLE 8
 Var Words
+Var Current
+Var Known
+Var Status
 
 !macro Refuse CODE SENTENCE
     DetailPrint "${SENTENCE}"
@@ -87,8 +91,11 @@ FunctionEnd
 Section
     SetShellVarContext current
     Call ReadWords
+    Call ReadCurrent
     ; The same version again: what runs from its folder would hold its files.
-    ${If} ${FileExists} "$INSTDIR\${RELEASE}\SHA256SUMS"
+    ${If} $Current == "versions/${NAME}"
+        nsExec::Exec '"$INSTDIR\bin\fracture-edge.exe" status'
+        Pop $Status
         nsExec::Exec '"$INSTDIR\bin\fracture-edge.exe" stop'
         Pop $0
     ${EndIf}
@@ -107,6 +114,9 @@ Section
     SetOutPath "$INSTDIR"
     nsExec::ExecToLog '"$INSTDIR\${RELEASE}\runtime\python.exe" -IB -m edge_app.installed install --prefix "$INSTDIR" --source "$INSTDIR\${RELEASE}" --yes$Words'
     Pop $0
+    ${If} $Status == 0
+        Exec '"$INSTDIR\bin\fracture-edge-window.exe" serve'
+    ${EndIf}
     ${If} $0 != 0
         Call TakeBack
         ${If} $0 == "error"
@@ -131,13 +141,26 @@ Section
 SectionEnd
 
 ; Deletes what was copied, unless it is the version that runs.
+; What this PC had: the release that is current, and whether this one lies here, perhaps to roll back to.
+Function ReadCurrent
+    StrCpy $Current ""
+    StrCpy $Status ""
+    StrCpy $Known ""
+    ${If} ${FileExists} "$INSTDIR\${RELEASE}\SHA256SUMS"
+        StrCpy $Known yes
+    ${EndIf}
+    ${If} ${FileExists} "$INSTDIR\current"
+        FileOpen $1 "$INSTDIR\current" r
+        FileRead $1 $Current
+        FileClose $1
+        ${TrimNewLines} $Current $Current
+    ${EndIf}
+FunctionEnd
+
 Function TakeBack
     Push $0
-    ClearErrors
-    FileOpen $1 "$INSTDIR\current" r
-    FileRead $1 $2
-    FileClose $1
-    ${If} $2 != "versions/${NAME}$\n"
+    ${If} $Known == ""
+    ${AndIf} $Current != "versions/${NAME}"
         RMDir /r "$INSTDIR\${RELEASE}"
     ${EndIf}
     ${IfNot} ${FileExists} "$INSTDIR\current"

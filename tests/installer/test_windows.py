@@ -14,10 +14,11 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from edge_app.installed.processes import health
+from edge_app.installed.processes import await_answer, health
 from edge_app.predictor import Predictor
 from installer.build import pack_release
-from installer.recipe import Recipe, find_target, project_version
+from installer.pack import pack_model
+from installer.recipe import EPOCH_S, Recipe, find_target, project_version
 from installer.stage import stage
 from tests.conftest import DEFAULT_BUNDLE, require
 from tests.installer.conftest import copy_release
@@ -31,6 +32,7 @@ pytestmark = [
     ),
 ]
 START_S = 180
+NOT_RUNNING, OLDER = 3, 7
 
 
 class Setups(NamedTuple):
@@ -66,7 +68,7 @@ def pc(tmp_path: Path) -> Iterator[WinePC]:
 
 
 def test_installs_silently_answers_upgrades_and_leaves_nothing(
-    pc: WinePC, setups: Setups, xray: Path, free_ports: tuple[int, int]
+    pc: WinePC, setups: Setups, xray: Path, free_ports: tuple[int, int], tmp_path: Path
 ) -> None:
     port = free_ports[0]
     before = files_of(pc)
@@ -79,18 +81,55 @@ def test_installs_silently_answers_upgrades_and_leaves_nothing(
     serve(pc, command, port)
     expect_own_answer(prefix, "0001", xray, port)
     assert "Running on cpu" in pc.run(command, "status").stdout
+    assert "runs already" in pc.run(command, "serve").stdout
 
     upgraded = pc.run(setups.newer, "/S")
     assert upgraded.returncode == 0, upgraded.stdout
     assert "Fracture Edge 9.0.0" in pc.run(command, "status").stdout
     expect_own_answer(prefix, "0002", xray, port)
     assert pc.run(command, "verify").returncode == 0
+    assert pc.run(setups.first, "/S").returncode == OLDER
+    assert "Running" in pc.run(command, "status").stdout
+    expect_own_answer(prefix, "0002", xray, port)
+    assert pc.run(setups.newer, "/S").returncode == 0
+    await_answer(port, lambda: True)
+    expect_own_answer(prefix, repaired := deployment_of(prefix), xray, port)
+
+    model = pack_model(DEFAULT_BUNDLE, tmp_path, EPOCH_S)
+    updated = pc.run(command, "update-model", f"Z:{model}")
+    assert updated.returncode == 0, updated.stdout
+    assert deployment_of(prefix) != repaired
+    expect_own_answer(prefix, deployment_of(prefix), xray, port)
+    assert pc.run(command, "rollback").returncode == 0
+    assert deployment_of(prefix) == repaired
+    assert "Running" in pc.run(command, "status").stdout
+
+    assert pc.run(command, "stop").returncode == 0
+    assert health(port) is None
+    assert pc.run(command, "status").returncode == NOT_RUNNING
+    serve(pc, command, port)
 
     assert pc.run(prefix / "uninstall.exe", "/S").returncode == 0
     await_absence(prefix)
     assert health(port) is None
     assert files_of(pc) == before
     assert pc.run("reg", "query", r"HKCU\Software\FractureEdge").returncode != 0
+
+
+def test_installs_into_a_folder_with_spaces_and_other_letters(
+    pc: WinePC, setups: Setups, xray: Path, free_ports: tuple[int, int]
+) -> None:
+    before = files_of(pc)
+    prefix = pc.drive / "users" / "Zdjęcia dzieci Łódź"
+    # NSIS wants no quotes around this folder, so its words go one by one
+    folder = rf"/D=C:\users\{prefix.name}".split(" ")
+    installed = pc.run(setups.first, "/S", f"/PORT={free_ports[0]}", *folder)
+    assert installed.returncode == 0, installed.stdout
+    serve(pc, prefix / "bin" / "fracture-edge.exe", free_ports[0])
+    expect_own_answer(prefix, "0001", xray, free_ports[0])
+    assert pc.run(prefix / "uninstall.exe", "/S").returncode == 0
+    await_absence(prefix)
+    assert files_of(pc) == before
 
 
 def test_flipped_byte_of_the_installer_is_refused(pc: WinePC, setups: Setups, tmp_path: Path) -> None:
@@ -106,7 +145,7 @@ def serve(pc: WinePC, command: Path, port: int) -> None:
     app = pc.start(command, "serve")
     deadline_s = time.monotonic() + START_S
     while health(port) is None:
-        assert app.poll() is None, app.communicate()
+        assert app.is_running(), app.outcome()
         assert time.monotonic() < deadline_s
         time.sleep(0.2)
 
@@ -118,6 +157,11 @@ def expect_own_answer(prefix: Path, deployment: str, xray: Path, port: int) -> N
     answer = requests.post(f"http://localhost:{port}/predict", files=files, timeout=120).json()
     assert answer["prediction"] == own.prediction
     assert answer["probability"] == pytest.approx(own.probability, abs=1e-4)
+
+
+def deployment_of(prefix: Path) -> str:
+    """Return the number of what is current, as its folder is named."""
+    return f"{int((prefix / 'current').read_text().splitlines()[1]):04}"
 
 
 def await_absence(folder: Path) -> None:

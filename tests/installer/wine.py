@@ -15,6 +15,7 @@ import sysconfig
 import time
 import zipfile
 from pathlib import Path
+from threading import Thread
 
 from installer.recipe import PYTHON
 from tests.conftest import require
@@ -40,6 +41,7 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T size) {
 }
 """
 BOOT_S = 300
+LAST_WORDS_S = 5
 
 
 def make_runtime(folder: Path) -> Path:
@@ -82,6 +84,44 @@ def _compile_programs(runtime: Path, scratch: Path) -> None:
     output_of(f"{PREFIX}-gcc", "-Wl,-e,start", *options, str(scratch / "empty.c"))
 
 
+class Program:
+    """A Windows program that runs; what it says is collected as it comes.
+
+    It may leave other programs behind that hold its pipe open, so nobody waits for the pipe's end.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._reader = Thread(target=self._collect, daemon=True)
+        self._reader.start()
+
+    def is_running(self) -> bool:
+        """Tell whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def outcome(self, limit_s: float = LAST_WORDS_S) -> subprocess.CompletedProcess[str]:
+        """Wait for its end, and return its exit code and what it said."""
+        try:
+            code = self._process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        self._reader.join(LAST_WORDS_S)
+        return subprocess.CompletedProcess(self._process.args, code, "".join(self._lines))
+
+    def close(self) -> None:
+        """Wait for the end of its pipe, once every program has ended."""
+        self._process.wait(LAST_WORDS_S)
+        self._reader.join()
+
+    def _collect(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as said:
+            for line in said:
+                self._lines.append(line)  # as it comes: the last line may never do
+
+
 class WinePC:
     """A Windows PC in a folder, without a screen.
 
@@ -99,28 +139,27 @@ class WinePC:
             "BROWSER": "",
         }
         self.drive = folder / "drive_c"
+        self._programs: list[Program] = []
         self._start("winecfg", "-v", "win10", stdout=subprocess.DEVNULL).wait(BOOT_S)
         self._supply_random_numbers()
         self._session = self._begin_session()
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path) -> Program:
         """Start a Windows program; what it says comes through pipes, since Wine's files break Python."""
-        return self._start(*words, stdout=subprocess.PIPE)
+        program = Program(self._start(*words, stdout=subprocess.PIPE))
+        self._programs.append(program)
+        return program
 
     def run(self, *words: str | Path, limit_s: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a Windows program to its end."""
-        with self.start(*words) as process:
-            try:
-                said, _ = process.communicate(timeout=limit_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(words, process.returncode, said)
+        return self.start(*words).outcome(limit_s)
 
     def close(self) -> None:
         """End every Windows program."""
         subprocess.run([require("wineserver"), "-k"], env=self._environment, check=False)
         self._session.communicate()
+        for program in self._programs:
+            program.close()
 
     def _start(
         self, *words: str | Path, stdout: int, stdin: int = subprocess.DEVNULL
