@@ -92,7 +92,7 @@ def test_installs_silently_answers_upgrades_and_leaves_nothing(
     assert "Running" in pc.run(command, "status").stdout
     expect_own_answer(prefix, "0002", xray, port)
     assert pc.run(setups.newer, "/S").returncode == 0
-    await_answer(port, lambda: True)
+    assert await_answer(port, lambda: True)
     expect_own_answer(prefix, repaired := deployment_of(prefix), xray, port)
 
     model = pack_model(DEFAULT_BUNDLE, tmp_path, EPOCH_S)
