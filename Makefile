@@ -12,15 +12,17 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 EDGE := .venv-edge/bin/python
 DEV := .venv/bin/python
 BENCH := .venv-bench/bin/python
+AUDIT := .venv-audit/bin/python
 # Written last, so that an install that was broken off is never taken for a whole one.
 EDGE_READY := .venv-edge/.ready
 DEV_READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
+AUDIT_READY := .venv-audit/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
 PYTEST := -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: help run test test-installers check lint bench lock format screenshot clean
+.PHONY: help run test test-installers check lint audit bench lock format screenshot clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +44,9 @@ lint: $(DEV_READY) ## format, lint and types
 	$(DEV) -m ruff check .
 	$(DEV) -m mypy
 
+audit: $(DEV_READY) $(AUDIT_READY) ## weak places in the code; known weaknesses of every locked package (asks a service)
+	$(DEV) -m tools.audit $(AUDIT)
+
 bench: $(BENCH_READY) ## set up .venv-bench, hold the app against its peers, then feed a training (FRACTURE_DATA)
 	$(BENCH) -m tools.bench
 	@if [ -d "$(XRAYS)" ]; then $(BENCH) -m tools.bench_pipeline; else \
@@ -59,7 +64,7 @@ screenshot: $(DEV_READY) ## show drawn X-rays on the page, save the pictures of 
 	$(DEV) -m tools.pacs_pictures docs
 
 clean: ## remove every environment and cache
-	rm -rf .venv .venv-edge .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-edge .venv-bench .venv-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(EDGE_READY): requirements-edge.txt
 	$(call environment,.venv-edge,requirements-edge.txt)
@@ -69,6 +74,9 @@ $(DEV_READY): requirements-train.txt
 
 $(BENCH_READY): requirements-bench.txt
 	$(call environment,.venv-bench,requirements-bench.txt)
+
+$(AUDIT_READY): requirements-audit.txt
+	$(call environment,.venv-audit,requirements-audit.txt)
 
 # A lock that is newer but says the same, as after unpacking an update, costs nothing. An environment that
 # works is put aside, not deleted, until the new one stands.

@@ -14,6 +14,7 @@ from edge_app.node_settings import NodeSettings, add_node_arguments, take_node_s
 MIB = 1024 * 1024
 DEVICES = ("auto", "cpu", "cuda")
 LOOPBACK = "127.0.0.1"
+_EVERY_IPV4_ADDRESS = "0.0.0.0"  # noqa: S104 # nosec B104 # compared with, never a default
 OWN_HOSTNAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_BUNDLE_DIR = Path(__file__).resolve().parent.parent / "models" / "default"
 
@@ -73,7 +74,7 @@ class Settings:
     @property
     def is_on_every_address(self) -> bool:
         """Whether it listens on every network address of this computer."""
-        return self.host in ("0.0.0.0", "::")  # noqa: S104
+        return self.host in (_EVERY_IPV4_ADDRESS, "::")
 
     @property
     def address(self) -> str:

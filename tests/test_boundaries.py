@@ -64,6 +64,7 @@ def test_import_that_runs_upwards_is_refused(tmp_path: Path) -> None:
         "requirements-train.txt",
         "requirements-train-cuda.txt",
         "requirements-bench.txt",
+        "requirements-audit.txt",
     ],
 )
 def test_locks_hold_hashes_and_name_no_registry(name: str) -> None:

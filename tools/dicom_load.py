@@ -173,7 +173,7 @@ def _wait_until_judged(page: str, expected: int) -> int:
     """Look at the page until it shows so many answers; returns how many it shows at last."""
     end_s = time.monotonic() + LIMIT_S
     while True:
-        with urlopen(page, timeout=60) as answer:  # noqa: S310, this computer's own page
+        with urlopen(page, timeout=60) as answer:  # noqa: S310 # nosec B310 # this computer's own page
             judged = len(_JUDGED.findall(answer.read().decode()))
         if judged >= expected or time.monotonic() > end_s:
             return judged

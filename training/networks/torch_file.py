@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
+import pickle  # nosec B403 # only its reader is used, and that knows four names
 import struct
 from collections import OrderedDict
 from typing import Any, NamedTuple
