@@ -66,7 +66,7 @@ def no_problems(page: Page) -> Iterator[None]:
     def note_console(message: ConsoleMessage) -> None:
         # A refused upload, and an app that was stopped, are part of some tests.
         address = message.location["url"].partition("?")[0]
-        expected = address.endswith(("/predict", "/studies", "/health", "/queue", ".png"))
+        expected = address.endswith(("/predict", "/studies", "/health", "/queue", ".png", ".pdf"))
         if message.type == "error" and not expected:
             problems.append(message.text)
 

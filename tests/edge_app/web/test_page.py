@@ -35,7 +35,7 @@ def test_chosen_file_is_answered(page: Page, white_png: bytes) -> None:
     expect(page.locator("#judged").get_by_text("Assistive tool, not a diagnosis")).to_be_in_viewport()
     expect(page.locator("#heat-caption")).to_contain_text("Where to look")
     expect(page.locator("#judged")).to_contain_text("Device: cpu")
-    expect(page.locator("#status")).to_contain_text("left hand.png: Fracture Detected.")
+    expect(page.locator("#read")).to_contain_text("left hand.png: Fracture Detected.")
 
 
 def test_real_xray_is_answered_and_shown(page: Page, default_address: str, xray_dir: Path) -> None:
@@ -169,9 +169,11 @@ def test_text_instead_of_a_file_is_explained_and_wipes_no_answer(page: Page, whi
     page.evaluate(DROP, [])
     expect(page.locator("#status")).to_contain_text("That was not a file")
     choose(page, white_png)
-    page.locator("#judged").wait_for()
+    page.locator("#viewer").wait_for()
+    expect(page.locator("#status")).to_be_empty()
     page.evaluate(DROP, [])
     expect(page.locator("#judged")).to_be_visible()
+    expect(page.get_by_text("That was not a file")).to_be_in_viewport()
 
 
 def test_file_that_was_moved_away_is_explained(page: Page) -> None:
@@ -255,6 +257,17 @@ def test_cleared_picture_is_forgotten_by_the_app_too(page: Page, address: str, w
     assert forgotten.value.status == 204
     assert page.request.get(fetched.value.url).status == 404
     expect(page.locator("#entries li")).to_have_count(0)
+
+
+def test_report_of_an_answer_that_the_app_forgot_is_refused_where_it_is_seen(
+    page: Page, white_png: bytes
+) -> None:
+    with page.expect_response("**/predict") as answered:
+        choose(page, white_png)
+    page.locator("#viewer").wait_for()
+    page.request.delete(f"{page.url}results/{answered.value.json()['id']}")
+    page.get_by_role("button", name="Report (PDF)").click()
+    expect(page.get_by_text("The report could not be made.")).to_be_in_viewport()
 
 
 def test_answer_that_the_app_forgot_is_asked_for_again(page: Page, white_png: bytes) -> None:

@@ -25,6 +25,7 @@ let lastUse = Date.now();
 let question = null; // pictures of which the person has not yet said whose they are
 
 const say = (text) => { byId("status").textContent = text; };
+const read = (text) => { byId("read").textContent = text; }; // aloud only: to the eye the answer says it
 
 function take(files, leftOut, missing) {
   const told = [
@@ -88,7 +89,7 @@ function renderPicture(entry, picture) {
   if (picture.answer) fillAnswer(picture.answer);
   askForPatient(entry, picture);
   seen = picture;
-  say(summary(picture));
+  read(summary(picture));
   byId("answer").focus({ preventScroll: true });
   if (picture.answer) look(picture);
 }
@@ -178,6 +179,7 @@ async function saveReport() {
   if (byId("from-header").checked) body.append("from_header", "yes");
   const response = await fetch(`results/${ids}/report.pdf${location.search}`, { method: "POST", body }).catch(() => null);
   if (!response?.ok) return say(word("report-lost"));
+  say("");
   save(await response.blob(), "fracture-edge.pdf", "application/pdf");
 }
 
