@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-import time
 import webbrowser
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from types import FrameType
 
 from edge_app import heap, logs, secrecy
-from edge_app.alarm import Alarm
 from edge_app.errors import EdgeError
 from edge_app.imaging.child import ChildDecoder
 from edge_app.imaging.sandbox.wire import Isolation
+from edge_app.model.room import FIRST_ANSWER_S, bounded_time
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings, parse_settings
 from edge_app.web import neighbour
@@ -25,12 +23,10 @@ from edge_app.web.lanes import Lanes
 from edge_app.web.server import make_server
 from edge_app.web.store import ResultStore
 
-START_LIMIT_S = 300.0  # a slow PC takes some twenty
-
 logger = logging.getLogger("edge_app")
 
 
-def main(arguments: Sequence[str] | None = None, start_limit_s: float = START_LIMIT_S) -> int:
+def main(arguments: Sequence[str] | None = None, start_limit_s: float = FIRST_ANSWER_S) -> int:
     """Serve until interrupted.
 
     Args:
@@ -49,7 +45,7 @@ def main(arguments: Sequence[str] | None = None, start_limit_s: float = START_LI
     try:
         return _serve(arguments, start_limit_s)
     except EdgeError as error:
-        logger.error("Fracture Edge cannot start. %s", error)
+        _cannot_start(error)
         return 2
     except KeyboardInterrupt:
         return 0
@@ -67,7 +63,7 @@ def _serve(arguments: Sequence[str] | None, start_limit_s: float) -> int:
     store = ResultStore(settings.results_bytes, settings.result_minutes * 60)
     with ExitStack() as open_parts:
         decoder = open_parts.enter_context(closing(ChildDecoder(settings.max_pixels)))
-        with _time_limit(start_limit_s):
+        with bounded_time(start_limit_s, _cannot_start, exit_code=2):
             predictor = Predictor(
                 settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
             )
@@ -88,24 +84,8 @@ def _serve(arguments: Sequence[str] | None, start_limit_s: float) -> int:
     return 0
 
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """End the program when what is within takes too long: a computation cannot be broken off."""
-
-    def give_up() -> None:
-        logger.error(
-            "Fracture Edge cannot start. The model gave no answer within %g seconds. "
-            "Install the model bundle again.",
-            seconds,
-        )
-        os._exit(2)
-
-    alarm = Alarm(give_up)
-    alarm.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        alarm.set(None)
+def _cannot_start(reason: object) -> None:
+    logger.error("Fracture Edge cannot start. %s", reason)
 
 
 def _tell_ready(settings: Settings, predictor: Predictor, isolation: Isolation) -> None:

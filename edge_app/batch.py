@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_app.errors import EdgeError, ImageError, ImageTooLarge, SettingsError
 from edge_app.files import write_whole
 from edge_app.imaging.child import ChildDecoder
+from edge_app.model.room import FIRST_ANSWER_S, bounded_time
 from edge_app.predictor import Predictor, PredictorLike
 from edge_app.reports.csv_table import Row, to_csv
 from edge_app.settings import Settings, parse_batch_settings
@@ -19,11 +20,12 @@ from edge_app.settings import Settings, parse_batch_settings
 logger = logging.getLogger("edge_app.batch")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, start_limit_s: float = FIRST_ANSWER_S) -> int:
     """Predict for every file of a folder, and write the table.
 
     Args:
         arguments: The words after the program's name.
+        start_limit_s: The longest that the model may take to give its first answers.
 
     Returns:
         The exit code: 0 when the table is written, 2 when it cannot be.
@@ -32,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings, folder, out_path = parse_batch_settings(arguments)
         with closing(ChildDecoder(settings.max_pixels)) as decoder:
-            predictor = Predictor(
-                settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
-            )
+            with bounded_time(start_limit_s, logger.error, exit_code=2):
+                predictor = Predictor(
+                    settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, decoder
+                )
             rows = list(predict_folder(folder, predictor, settings))
         with write_whole(out_path) as place:
             place.write_text(to_csv(rows), encoding="utf-8-sig")  # so that spreadsheets read every script

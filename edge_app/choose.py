@@ -6,7 +6,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,15 +21,22 @@ from edge_app.model.choice import Choice, Measurement, decide, manifest_hash, pr
 from edge_app.model.golden import CanExplain, golden_tensors, replay
 from edge_app.model.inference import RUNTIME_VERSION, ModelPair, devices_to_try
 from edge_app.model.manifest import FLOAT32
+from edge_app.model.room import FIRST_ANSWER_S, bounded_time
 from edge_app.settings import parse_choose_settings
 
 ROUNDS = 15
+# What is around the first answer of each variant, such as a limit of its time.
+Limit = Callable[[], AbstractContextManager[None]]
 
 logger = logging.getLogger("edge_app.choose")
 
 
 def choose(
-    bundle_dir: Path, device: str = "auto", threads: int = 0, trusted_key: Path | None = None
+    bundle_dir: Path,
+    device: str = "auto",
+    threads: int = 0,
+    trusted_key: Path | None = None,
+    limit: Limit = nullcontext,
 ) -> Choice:
     """Measure each variant that is for the device, and take the fastest that reproduces its golden cases.
 
@@ -36,6 +45,7 @@ def choose(
         device: `cpu`, `cuda` or `auto`.
         threads: CPU threads; 0 takes one for each core.
         trusted_key: A PEM file with the Ed25519 public key that must have signed the bundle, if any.
+        limit: What the first answer of each variant is held by. A slow PC measures for longer than that.
 
     Returns:
         The choice, not yet written.
@@ -50,8 +60,8 @@ def choose(
         raise BundleError(
             f"The bundle {bundle_dir} has no golden pictures to measure with. Export it again."
         )
-    whole = _proven(bundle, device, threads)
-    smaller, failures = _others(bundle_dir, bundle, whole.device, threads, trusted_key)
+    whole = _proven(bundle, device, threads, limit)
+    smaller, failures = _others(bundle_dir, bundle, whole.device, threads, trusted_key, limit)
     times_ms = measure({FLOAT32: whole, **smaller}, tensors)
     successes = {name: Measurement(round(time_ms, 2), True, "") for name, time_ms in times_ms.items()}
     variant_name, reason = decide(times_ms)
@@ -95,11 +105,12 @@ def measure(
     return {name: 1000 * median(times) for name, times in times_s.items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, first_answer_s: float = FIRST_ANSWER_S) -> int:
     """Measure, tell, and write the choice.
 
     Args:
         arguments: The words after the program's name.
+        first_answer_s: The longest that a variant may take to give its first answer.
 
     Returns:
         The exit code: 0 when the choice is written, 2 when nothing could be chosen.
@@ -107,24 +118,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         settings = parse_choose_settings(arguments)
-        choice = choose(settings.bundle_dir, settings.device, settings.threads, settings.trusted_key)
+        limit = partial(bounded_time, first_answer_s, _nothing_chosen, exit_code=2)
+        choice = choose(settings.bundle_dir, settings.device, settings.threads, settings.trusted_key, limit)
         _log(choice)
         logger.info("Written to %s.", write_choice(settings.bundle_dir, choice))
     except EdgeError as error:
-        logger.error("Nothing was chosen. %s", error)
+        _nothing_chosen(error)
         return 2
     return 0
 
 
-def _proven(bundle: Bundle, device: str, threads: int) -> ModelPair:
+def _nothing_chosen(reason: object) -> None:
+    logger.error("Nothing was chosen. %s", reason)
+
+
+def _proven(bundle: Bundle, device: str, threads: int, limit: Limit) -> ModelPair:
     """Open a variant that reproduces its golden cases."""
-    model = ModelPair(bundle.graphs, device, threads)
+    with limit():
+        model = ModelPair(bundle.graphs, device, threads)
     replay(bundle, model)
     return model
 
 
 def _others(
-    bundle_dir: Path, bundle: Bundle, device: str, threads: int, trusted_key: Path | None
+    bundle_dir: Path, bundle: Bundle, device: str, threads: int, trusted_key: Path | None, limit: Limit
 ) -> tuple[dict[str, ModelPair], dict[str, Measurement]]:
     """Open the other variants that are for the device, and tell which ones failed."""
     models: dict[str, ModelPair] = {}
@@ -132,7 +149,7 @@ def _others(
     variants = bundle.manifest.variants.items()
     for name in (name for name, each in variants if name != FLOAT32 and device in each.devices):
         try:
-            models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads)
+            models[name] = _proven(load_bundle(bundle_dir, name, trusted_key), device, threads, limit)
         except EdgeError as error:
             failures[name] = Measurement(None, False, str(error))
     return models, failures

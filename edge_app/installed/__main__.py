@@ -15,6 +15,7 @@ import subprocess
 import sys
 import webbrowser
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from edge_app.errors import (
@@ -28,11 +29,12 @@ from edge_app.errors import (
     UnfitComputer,
 )
 from edge_app.installed import linux, processes
-from edge_app.installed.certificate import certified_device, certify
+from edge_app.installed.certificate import certified_device, certify, not_certified
 from edge_app.installed.home import Home
 from edge_app.installed.install import Wishes, default_prefix, install, roll_back, update_model
 from edge_app.installed.release import read_release, verify_release
 from edge_app.model.bundle import load_bundle
+from edge_app.model.room import FIRST_ANSWER_S, bounded_time
 from edge_app.node_settings import add_node_arguments, node_words
 
 NOT_RUNNING = 3
@@ -50,24 +52,29 @@ _OTHER = 9
 logger = logging.getLogger("fracture-edge")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, first_answer_s: float = FIRST_ANSWER_S) -> int:
     """Run one command.
 
     Args:
         arguments: The words after the program's name.
+        first_answer_s: The longest that a model may take to give its first answer when it is certified.
 
     Returns:
         The exit code.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments, argparse.Namespace(first_answer_s=first_answer_s))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     os.umask(0o022)
     try:
         code: int = options.run(options)
     except EdgeError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command line's answer
+        _tell(error)
         return EXIT_CODES.get(type(error), _OTHER)
     return code
+
+
+def _tell(error: EdgeError) -> None:
+    print(error, file=sys.stderr)  # noqa: T201 - a command line's answer
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -191,7 +198,9 @@ def _stop(options: argparse.Namespace) -> int:
 def _certify(options: argparse.Namespace) -> int:
     home = Home(options.prefix)
     deployment = home.current() if options.deployment is None else home.deployment(options.deployment)
-    certificate = certify(home, deployment)
+    code = EXIT_CODES[NotCertified]
+    limit = partial(bounded_time, options.first_answer_s, lambda why: _tell(not_certified(why)), code)
+    certificate = certify(home, deployment, limit)
     logger.info("%s\n%s", certificate.read_text(encoding="utf-8"), certificate)
     return 0
 

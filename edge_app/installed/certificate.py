@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_app.choose import choose
+from edge_app.choose import Limit, choose
 from edge_app.errors import DeviceError, EdgeError, NotCertified
 from edge_app.installed.home import Deployment, Home, replace_file
 from edge_app.installed.preflight import memory_bytes, system_version
@@ -29,12 +30,13 @@ SCHEMA_VERSION = 1
 NOTICE = "Assistive tool, not a diagnosis."
 
 
-def certify(home: Home, deployment: Deployment) -> Path:
+def certify(home: Home, deployment: Deployment, limit: Limit = nullcontext) -> Path:
     """Replay the golden cases in each precision on each device, choose the fastest, and write it down.
 
     Args:
         home: The installation.
         deployment: What is proven; the program is that of this process.
+        limit: What the first answer of each precision on each device is held by.
 
     Returns:
         The certificate as text; JSON lies beside it.
@@ -43,7 +45,7 @@ def certify(home: Home, deployment: Deployment) -> Path:
         NotCertified: a known answer was not given.
     """
     bundle_dir, folder = home.model(deployment.number), home.folder(deployment.number)
-    choices = _choices(bundle_dir, home.key(deployment.number))
+    choices = _choices(bundle_dir, home.key(deployment.number), limit)
     best = min(choices.values(), key=_time_ms)
     write_choice(bundle_dir, best)
     content = _content(home.program(deployment), bundle_dir, choices, best)
@@ -62,20 +64,23 @@ def certified_device(home: Home, deployment: Deployment) -> str:
         return "auto"
 
 
-def _choices(bundle_dir: Path, trusted_key: Path | None) -> dict[str, Choice]:
+def not_certified(reason: object) -> NotCertified:
+    """Return the error that tells why a PC is not certified."""
+    return NotCertified(f"The app was not certified on this PC, so nothing was switched. {reason}")
+
+
+def _choices(bundle_dir: Path, trusted_key: Path | None, limit: Limit) -> dict[str, Choice]:
     """Measure each device; a GPU that does not work is no reason to stop, a CPU is."""
     choices = {}
     try:
         for device in devices_to_try("auto"):
             try:
-                choices[device] = choose(bundle_dir, device, trusted_key=trusted_key)
+                choices[device] = choose(bundle_dir, device, trusted_key=trusted_key, limit=limit)
             except DeviceError:
                 if device == "cpu":
                     raise
     except EdgeError as error:
-        raise NotCertified(
-            f"The app was not certified on this PC, so nothing was switched. {error}"
-        ) from error
+        raise not_certified(error) from error
     return choices
 
 

@@ -1,15 +1,20 @@
-"""How much memory a model may take while it is opened and first tried."""
+"""How much memory and time a model may take while it is opened and first tried."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psutil
 
+from edge_app.alarm import Alarm
+
 # Many times what the default's network takes.
 MAX_BYTES = 4 * 1024**3
+FIRST_ANSWER_S = 300.0  # a slow PC takes some twenty
 
 
 @contextmanager
@@ -38,3 +43,25 @@ def bounded_memory(max_bytes: int = MAX_BYTES) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextmanager
+def bounded_time(seconds: float, tell: Callable[[str], object], exit_code: int) -> Iterator[None]:
+    """End the program when a model takes too long to answer: a computation cannot be broken off.
+
+    Args:
+        seconds: How long what is within may take.
+        tell: Called with what went wrong, just before the end.
+        exit_code: The program's.
+    """
+
+    def give_up() -> None:
+        tell(f"The model gave no answer within {seconds:g} seconds. Install the model bundle again.")
+        os._exit(exit_code)
+
+    alarm = Alarm(give_up)
+    alarm.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        alarm.set(None)

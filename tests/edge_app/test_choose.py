@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,21 @@ def test_float32_that_does_not_reproduce_its_golden_cases_is_an_error(tmp_path: 
     toy.write_toy_bundle(tmp_path, {"features.onnx": toy.features_graph(white=300)})
     with pytest.raises(BundleError, match="does not give the answer that was released"):
         choose(tmp_path, device="cpu")
+
+
+def test_limit_is_lifted_once_a_variant_has_answered_its_first_picture(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def limit() -> Iterator[None]:
+        events.append("set")
+        yield
+        events.append("lifted")
+
+    # that of int8 ends before its golden cases, which it fails, are compared
+    toy.write_two_variants(tmp_path, toy.features_graph(white=300))
+    choose(tmp_path, device="cpu", limit=limit)
+    assert events == ["set", "lifted"] * 2
 
 
 def test_variant_for_another_device_is_not_measured(tmp_path: Path) -> None:
