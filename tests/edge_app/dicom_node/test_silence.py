@@ -20,7 +20,7 @@ from edge_app.node_settings import NodeSettings, Peer
 from tests.edge_app.dicom_node.conftest import wait_for, xray
 from tests.edge_app.web.test_server import free_port
 
-SILENCE_S = 1.0
+SILENCE_S = 2.0
 SOURCE = Source("SENDER", "127.0.0.1")
 STORED = 0x0000
 
@@ -75,7 +75,7 @@ def test_time_that_an_answer_takes_is_no_silence() -> None:
 
 
 def test_sender_that_stops_within_its_first_words_is_hung_up_on() -> None:
-    with listening() as node, socket.create_connection(("127.0.0.1", node.port), timeout=20) as sender:
+    with listening() as node, socket.create_connection(("127.0.0.1", node.port), timeout=60) as sender:
         sender.sendall(b"\x01\x00\x00")
         assert sender.recv(1) == b""
 

@@ -36,7 +36,7 @@ def server(toy_predictor: Predictor) -> Iterator[BaseWSGIServer]:
 
 
 def connect(server: BaseWSGIServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(server.effective_port)), timeout=5)
+    return socket.create_connection(("127.0.0.1", int(server.effective_port)), timeout=60)
 
 
 def head(host: str = "localhost", length: int = LARGE_BYTES, more: str = "") -> bytes:
@@ -89,7 +89,7 @@ def test_open_bodies_are_bounded_together(server: BaseWSGIServer) -> None:
         status, content, headers = answer(last)
         assert (status, content["error"]) == (503, "busy")
         assert "Retry-After: 5" in headers
-        assert requests.get(f"http://localhost:{server.effective_port}/health", timeout=5).ok
+        assert requests.get(f"http://localhost:{server.effective_port}/health", timeout=60).ok
 
 
 @pytest.mark.parametrize("is_half_closed", [False, True])
@@ -101,7 +101,7 @@ def test_body_that_breaks_off_makes_room_again(server: BaseWSGIServer, is_half_c
                 connection.shutdown(socket.SHUT_WR)
                 assert connection.recv(1) == b""
     response = requests.post(
-        f"http://localhost:{server.effective_port}/predict", files={"file": bytes(30 * MIB)}, timeout=20
+        f"http://localhost:{server.effective_port}/predict", files={"file": bytes(30 * MIB)}, timeout=60
     )
     assert response.status_code == 415
 

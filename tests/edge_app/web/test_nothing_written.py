@@ -159,7 +159,7 @@ def test_report_with_a_name_opens_none_either(app: Traced, drawn_png: bytes, lan
 @pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", "Content-Length: 33000000"])
 def test_body_that_breaks_off_opens_none_either(app: Traced, header: str) -> None:
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n"
-    with socket.create_connection(("localhost", app.port), timeout=30) as connection:
+    with socket.create_connection(("localhost", app.port), timeout=60) as connection:
         connection.sendall(head.encode())
         with suppress(OSError):  # the server may hang up on what is too large
             for _ in range(100):

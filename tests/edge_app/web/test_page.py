@@ -176,19 +176,6 @@ def test_text_instead_of_a_file_is_explained_and_wipes_no_answer(page: Page, whi
     expect(page.get_by_text("That was not a file")).to_be_in_viewport()
 
 
-def test_file_that_was_moved_away_is_explained(page: Page) -> None:
-    page.evaluate(
-        """() => {
-            const gone = new File(["x"], "gone.png");
-            gone.arrayBuffer = () => Promise.reject(new DOMException("gone", "NotFoundError"));
-            const transfer = new DataTransfer();
-            Object.defineProperty(transfer, "files", { value: [gone] });
-            document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
-        }"""
-    )
-    expect(page.locator("#problem")).to_contain_text("The file cannot be read any more")
-
-
 def test_same_file_twice_is_judged_once(page: Page, white_png: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(white_png)
     for _ in range(2):
@@ -257,6 +244,19 @@ def test_cleared_picture_is_forgotten_by_the_app_too(page: Page, address: str, w
     assert forgotten.value.status == 204
     assert page.request.get(fetched.value.url).status == 404
     expect(page.locator("#entries li")).to_have_count(0)
+
+
+def test_file_that_went_away_meanwhile_is_told(page: Page, white_png: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(white_png)
+    with page.expect_response("**/predict") as answered:
+        page.set_input_files("#file", tmp_path / "x.png")
+    page.locator("#viewer").wait_for()
+    choose(page, grey_png(0), name="second.png")
+    expect(page.locator("#verdict")).to_have_text("Normal")
+    page.request.delete(f"{page.url}results/{answered.value.json()['id']}")
+    (tmp_path / "x.png").unlink()  # as when the stick that it lies on is pulled out
+    page.locator("#entries button", has_text="x.png").first.click()
+    expect(page.locator("#problem")).to_contain_text("The file cannot be read any more")
 
 
 def test_report_of_an_answer_that_the_app_forgot_is_refused_where_it_is_seen(

@@ -74,15 +74,15 @@ export class Sender extends EventTarget {
 
   async ask({ files, address, ticket, batch }, signal) {
     if (files.some(({ size }) => size > this.maxBytes)) throw new Problem("image_too_large");
-    const contents = await Promise.all(files.map((file) => file.arrayBuffer())).catch(() => { throw new Problem("unreadable"); });
+    const [start] = await Promise.all(files.map(startOf)).catch(() => { throw new Problem("unreadable"); });
     const body = new FormData();
-    for (const content of contents) body.append("file", new Blob([content]), "xray"); // its name may name a patient
+    for (const file of files) body.append("file", file, "xray"); // its name may name a patient
     const headers = { "X-Ticket": ticket, "X-Batch": batch };
     const response = await fetch(address, { method: "POST", headers, body, signal }).catch(lose);
     if (response.status === 408) throw new Lost(); // it came too slowly, so it is tried again
     if (response.status === 503) throw new Busy(Number(response.headers.get("Retry-After")) || 1);
     const answer = await response.json().catch(lose);
-    if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(new Uint8Array(contents[0].slice(0, 512))) });
+    if (!response.ok) throw new Problem(answer.error, { ...answer, kind: kindOf(start) });
     return answer;
   }
 
@@ -139,6 +139,8 @@ export class Sender extends EventTarget {
 }
 
 const token = () => [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+const startOf = async (file) => new Uint8Array(await file.slice(0, 512).arrayBuffer());
 
 function lose(error) {
   throw error.name === "AbortError" ? error : new Lost();
