@@ -30,7 +30,7 @@ _KEY = "trusted.pub.pem"
 class Deployment:
     """A program with a model, as a PC ran it or runs it.
 
-    `program` is relative to the installation. `previous` is the deployment that was current before.
+    `program` is relative to the installation. `previous` is the deployment that one returns to.
     """
 
     number: int
@@ -118,7 +118,14 @@ class Home:
         key = self.folder(number) / _KEY
         return key if key.is_file() else None
 
-    def deploy(self, program: Path, bundle_dir: Path, port: int, key: Path | None = None) -> Deployment:
+    def deploy(
+        self,
+        program: Path,
+        bundle_dir: Path,
+        port: int,
+        key: Path | None = None,
+        repairs: bool = False,
+    ) -> Deployment:
         """Lay a program and a model side by side; nothing runs them yet.
 
         Args:
@@ -126,6 +133,7 @@ class Home:
             bundle_dir: A verified model bundle, which is copied.
             port: Where it will listen.
             key: The key that must have signed both and what follows them.
+            repairs: Whether this is the current deployment once more; one returns from both to the same.
 
         Returns:
             The deployment, to be proven and switched to.
@@ -134,8 +142,8 @@ class Home:
             (int(path.name) for path in self.deployments.glob("[0-9]*") if path.name.isdigit()), default=0
         )
         before = self.known()
-        relative = program.relative_to(self.path).as_posix()
-        deployment = Deployment(number, relative, port, before.number if before else None)
+        previous = (before.previous if repairs else before.number) if before else None
+        deployment = Deployment(number, program.relative_to(self.path).as_posix(), port, previous)
         with self.arriving(self.folder(number)) as folder:
             shutil.copytree(bundle_dir, folder / "model", ignore=shutil.ignore_patterns("choice.json"))
             (folder / "deployment.json").write_text(json.dumps(asdict(deployment)) + "\n", encoding="utf-8")

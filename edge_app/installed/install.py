@@ -176,7 +176,7 @@ def _bring(source: Path, home: Home, release: Release, link: bool) -> Path:
     """Bring a release to its place, unless it is there and whole."""
     if source.is_relative_to(home.versions):
         return source
-    name = f"{release.version}-{release_id(source)}"
+    name = _folder_name(source, release)
     for place in (home.versions / name, *(home.versions / f"{name}.{n}" for n in range(2, 100))):
         if not place.exists():
             break
@@ -192,6 +192,10 @@ def _bring(source: Path, home: Home, release: Release, link: bool) -> Path:
     return place
 
 
+def _folder_name(source: Path, release: Release) -> str:
+    return f"{release.version}-{release_id(source)}"
+
+
 def _copy_tree(source: Path, folder: Path, copy: Callable[[str, str], object]) -> None:
     shutil.copytree(source, folder, copy_function=copy, dirs_exist_ok=True)
     for path in [folder, *folder.rglob("*")]:
@@ -202,7 +206,7 @@ def _copy_tree(source: Path, folder: Path, copy: Callable[[str, str], object]) -
 def _prove_newest(home: Home, program: Path, port: int, key: Path | None) -> Deployment:
     """Prove the release with the newest model: the stick's, or a newer one that came since."""
     for bundle_dir in _newest_first(home, program):
-        deployment = home.deploy(program, bundle_dir, port, key)
+        deployment = home.deploy(program, bundle_dir, port, key, _repairs(home, program, bundle_dir))
         try:
             prove(home, deployment)
         except NotCertified as error:
@@ -212,6 +216,19 @@ def _prove_newest(home: Home, program: Path, port: int, key: Path | None) -> Dep
         else:
             return deployment
     raise AssertionError("the stick's own model is always tried")
+
+
+def _repairs(home: Home, program: Path, bundle_dir: Path) -> bool:
+    """Tell whether a release with a model is what runs already, or what ran before it was damaged."""
+    current = home.known()
+    name = _folder_name(program, read_release(program))
+    if current is None or not Path(current.program).name.startswith(name):
+        return False
+    try:
+        present = load_bundle(home.model(current.number)).manifest
+    except BundleError:
+        return True
+    return present == load_bundle(bundle_dir).manifest
 
 
 def _newest_first(home: Home, program: Path) -> list[Path]:

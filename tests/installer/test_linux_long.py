@@ -62,17 +62,22 @@ def test_refused_releases_leave_the_old_version_in_place(make_system: MakeSystem
     system.done("fracture-edge", "certify")
 
 
-def test_file_altered_after_installation_is_found_and_repaired_from_the_stick(
-    make_system: MakeSystem,
+def test_file_altered_after_an_upgrade_is_found_and_repaired_and_roll_back_goes_to_the_version_before(
+    make_system: MakeSystem, newer: Path
 ) -> None:
     system = make_system()
     system.done(*INSTALL)
+    upgrade = (put(system, newer, "/media/newer"), "--yes", "--no-service")
+    system.done(*upgrade)
     rng = random.Random(17)  # noqa: S311 - a trial that can be repeated
-    flip_byte(next((system.root / PREFIX / "versions").rglob("guide-staff.html")), rng)
+    flip_byte(next((system.root / PREFIX / "versions").glob("9.0.0-*/guide-staff.html")), rng)
     found = system.run("fracture-edge", "verify")
     assert found.returncode == 5
     assert "guide-staff.html" in found.stderr
-    system.done(*INSTALL)
+    system.done(*upgrade)
+    system.done("fracture-edge", "verify")
+    system.done("fracture-edge", "rollback")
+    assert (system.root / PREFIX / "current").read_text().splitlines()[1] == "1"
     system.done("fracture-edge", "verify")
 
 

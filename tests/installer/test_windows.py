@@ -94,6 +94,8 @@ def test_installs_silently_answers_upgrades_and_leaves_nothing(
     assert pc.run(setups.newer, "/S").returncode == 0
     assert await_answer(port, lambda: True)
     expect_own_answer(prefix, repaired := deployment_of(prefix), xray, port)
+    record = json.loads((prefix / "deployments" / repaired / "deployment.json").read_bytes())
+    assert record["previous"] == 1
 
     model = pack_model(DEFAULT_BUNDLE, tmp_path, EPOCH_S)
     updated = pc.run(command, "update-model", f"Z:{model}")
