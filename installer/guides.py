@@ -24,6 +24,8 @@ def write_guides(recipe: Recipe, tree: Path) -> None:
     words = {
         "VERSION": recipe.version,
         "NAME": recipe.name,
+        # during an upgrade the old version and the new one lie side by side
+        "DISK": "6 GB" if recipe.target.device == "gpu" else "1 GB",
         "MODEL": f"{model['name']} {model['version']}",
         "PARTS": ", ".join(model["training"]["dataset"]["body_parts"]),
         "STYLE": (_GUIDES / "page.css").read_text(encoding="utf-8"),

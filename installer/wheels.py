@@ -37,10 +37,12 @@ _NOT_SHIPPED = (
     # Accelerators that have a twin in Python; the reports' few glyphs need no haste.
     *("fontTools/**/*.so", "fontTools/**/*.pyd", "share"),
     *("cv2/opencv_videoio_ffmpeg*.dll", "pytz/zoneinfo"),
-    *("pydicom/data/test_files", "pynetdicom/apps"),
+    *("pydicom/data/test_files", "pynetdicom/apps", "nvidia/*/include"),
 )
 # Of its eighty codecs and their libraries, what `edge_app.imaging.dicom` calls.
 _CODECS = re.compile(r"_(imcd|shared|jpeg2k|jpeg8|jpegls)|lib(openjp2|lcms2|jpeg-|charls)")
+# NVIDIA's terms let its libraries be passed on as they are.
+_UNTOUCHED = "nvidia"
 _VC_RUNTIME = ("msvcp140.dll", "msvcp140_1.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 
 
@@ -76,7 +78,8 @@ def lay_wheels(target: Target, site_dir: Path, runtime_dir: Path) -> None:
     else:
         replace_video(site_dir)
         _prune(site_dir)
-        strip_symbols([path for path in site_dir.rglob("*.so*") if path.is_file()])
+        libraries = [path for path in site_dir.rglob("*.so*") if path.is_file()]
+        strip_symbols([path for path in libraries if not path.is_relative_to(site_dir / _UNTOUCHED)])
 
 
 def _move_vc_runtime(site_dir: Path, runtime_dir: Path) -> None:

@@ -6,17 +6,18 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_app.choose import Limit, choose
-from edge_app.errors import DeviceError, EdgeError, NotCertified
+from edge_app.errors import EdgeError, NotCertified
 from edge_app.installed.home import Deployment, Home, replace_file
 from edge_app.installed.preflight import memory_bytes, system_version
 from edge_app.installed.release import SUMS, Release, read_release, sha256_of_file
@@ -45,10 +46,11 @@ def certify(home: Home, deployment: Deployment, limit: Limit = nullcontext) -> P
         NotCertified: a known answer was not given.
     """
     bundle_dir, folder = home.model(deployment.number), home.folder(deployment.number)
-    choices = _choices(bundle_dir, home.key(deployment.number), limit)
-    best = min(choices.values(), key=_time_ms)
-    write_choice(bundle_dir, best)
-    content = _content(home.program(deployment), bundle_dir, choices, best)
+    key = home.key(deployment.number)
+    measure = partial(choose, bundle_dir, trusted_key=key, limit=limit)
+    trials = try_devices(devices_to_try("auto"), measure)
+    write_choice(bundle_dir, trials.best)
+    content = _content(home.program(deployment), bundle_dir, trials)
     text = render(content)
     replace_file(folder / JSON, (json.dumps(content, indent=2) + "\n").encode())
     replace_file(folder / TEXT, text.encode())
@@ -56,10 +58,13 @@ def certify(home: Home, deployment: Deployment, limit: Limit = nullcontext) -> P
 
 
 def certified_device(home: Home, deployment: Deployment) -> str:
-    """Return the device that certification chose, `auto` where there is no certificate."""
+    """Return the device to start with: `cpu` where that was chosen, else `auto`.
+
+    A GPU that was chosen may be taken out, or lose its driver; the app then goes on with the CPU.
+    """
     try:
         content = json.loads((home.folder(deployment.number) / JSON).read_bytes())
-        return str(content["chosen"]["device"])
+        return "cpu" if content["chosen"]["device"] == "cpu" else "auto"
     except (OSError, ValueError, KeyError, TypeError):
         return "auto"
 
@@ -69,29 +74,64 @@ def not_certified(reason: object) -> NotCertified:
     return NotCertified(f"The app was not certified on this PC, so nothing was switched. {reason}")
 
 
-def _choices(bundle_dir: Path, trusted_key: Path | None, limit: Limit) -> dict[str, Choice]:
-    """Measure each device; a GPU that does not work is no reason to stop, a CPU is."""
-    choices = {}
-    try:
-        for device in devices_to_try("auto"):
-            try:
-                choices[device] = choose(bundle_dir, device, trusted_key=trusted_key, limit=limit)
-            except DeviceError:
-                if device == "cpu":
-                    raise
-    except EdgeError as error:
-        raise not_certified(error) from error
-    return choices
+@dataclass(frozen=True)
+class Trials:
+    """By device, what was measured where it gives the known answers, and why another does not give them."""
+
+    choices: Mapping[str, Choice]
+    failures: Mapping[str, str]
+
+    @property
+    def best(self) -> Choice:
+        """The fastest device's."""
+        return min(self.choices.values(), key=_time_ms)
+
+
+def try_devices(devices: Sequence[str], measure: Callable[[str], Choice]) -> Trials:
+    """Measure each device; a GPU that does not work is no reason to stop, a CPU is.
+
+    Args:
+        devices: `cuda`, `cpu` or both.
+        measure: Proves and times the model on a device.
+
+    Raises:
+        NotCertified: the CPU does not give the known answers.
+    """
+    choices, failures = {}, {}
+    for device in devices:
+        try:
+            choices[device] = measure(device)
+        except EdgeError as error:
+            if device == "cpu":
+                raise not_certified(error) from error
+            failures[device] = str(error)
+    return Trials(choices, failures)
+
+
+def explain_device(released_for: str, trials: Trials) -> str:
+    """Tell in a sentence why the app runs on the device that was chosen.
+
+    Args:
+        released_for: `cpu` or `gpu`, which file was installed.
+        trials: What came of each device.
+    """
+    if trials.best.device == "cuda":
+        return "The NVIDIA GPU was the fastest."
+    if released_for == "cpu":
+        return "This release is for the CPU."
+    if "cuda" in trials.choices:
+        return "The NVIDIA GPU works, but the CPU was as fast, so the app runs on the CPU."
+    if "cuda" in trials.failures:
+        return "The NVIDIA GPU does not give the known answers, so the app runs on the CPU."
+    return "This PC has no NVIDIA driver, so the app runs on the CPU."
 
 
 def _time_ms(choice: Choice) -> float:
     return choice.measurements[choice.variant].median_ms or float("inf")
 
 
-def _content(
-    program: Path, bundle_dir: Path, choices: Mapping[str, Choice], best: Choice
-) -> dict[str, Any]:
-    release = read_release(program)
+def _content(program: Path, bundle_dir: Path, trials: Trials) -> dict[str, Any]:
+    release, best = read_release(program), trials.best
     manifest = load_bundle(bundle_dir).manifest
     return {
         "schema_version": SCHEMA_VERSION,
@@ -107,9 +147,15 @@ def _content(
         "golden_cases": len(manifest.golden),
         "measured": {
             device: {name: asdict(figure) for name, figure in choice.measurements.items()}
-            for device, choice in choices.items()
+            for device, choice in trials.choices.items()
         },
-        "chosen": {"device": best.device, "precision": best.variant, "reason": best.reason},
+        "failed": dict(trials.failures),
+        "chosen": {
+            "device": best.device,
+            "device_reason": explain_device(release.device, trials),
+            "precision": best.variant,
+            "reason": best.reason,
+        },
         "notice": NOTICE,
     }
 
@@ -153,10 +199,12 @@ def render(content: Mapping[str, Any]) -> str:
     lines += [f"Golden cases: {content['golden_cases']}, replayed in each precision on each device"]
     for device, figures in content["measured"].items():
         lines += [_figure(device, name, figure) for name, figure in figures.items()]
+    lines += [f"  {device:5} {reason}" for device, reason in content["failed"].items()]
     chosen = content["chosen"]
     lines += [
         "",
-        f"Chosen: {chosen['precision']} on {chosen['device']}. {chosen['reason']}",
+        f"Chosen: {chosen['precision']} on {chosen['device']}. {chosen['device_reason']}",
+        chosen["reason"],
         f"Verdict: {content['verdict']}, {content['date']}",
         "",
         content["notice"],

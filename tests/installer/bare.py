@@ -138,9 +138,9 @@ class BareSystem:
         return found
 
 
-def build(out: Path, target: str, *options: str) -> Path:
+def build(out: Path, target: str, *options: str, device: str = "cpu") -> Path:
     """Run the documented command; return the folder of what it built."""
-    command = [sys.executable, "-m", "installer", "build", "--target", target, "--device", "cpu"]
+    command = [sys.executable, "-m", "installer", "build", "--target", target, "--device", device]
     output_of(*command, "--bundle", "models/default", "--out", str(out), *options)
     return out
 

@@ -1,7 +1,8 @@
 """A release for Linux, built once, and empty systems to install it in.
 
 `FRACTURE_BARE_SYSTEM` and `FRACTURE_BOOTING_SYSTEM` (with systemd) name debootstrap'd folders, if there are
-any yet, `FRACTURE_DIST` a folder of built files: each takes minutes to make.
+any yet, `FRACTURE_DIST` a folder of built files, `FRACTURE_GPU_DIST` one with the file for GPUs: each takes
+minutes to make.
 """
 
 from __future__ import annotations
@@ -44,10 +45,17 @@ def built() -> Iterator[Built]:
         made_base = pool.submit(lambda: _given("FRACTURE_BARE_SYSTEM") or bootstrap(folder / "base"))
         made_dist = pool.submit(lambda: _given("FRACTURE_DIST") or build(folder / "dist", "linux-x86_64"))
         base, dist = made_base.result(), made_dist.result()
-    archive = next(dist.glob("*.tar.gz"))
-    subprocess.run(["tar", "xzf", str(archive), "-C", str(folder)], check=True)
-    yield Built(dist, folder / archive.name.removesuffix(".tar.gz"), base)
+    yield Built(dist, unpack(next(dist.glob("*-cpu.tar.gz")), folder), base)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def gpu_release(built: Built) -> Path:
+    """Return the release for PCs with a GPU, unpacked."""
+    dist = _given("FRACTURE_GPU_DIST") or build(
+        built.release.with_name("gpu-dist"), "linux-x86_64", device="gpu"
+    )
+    return unpack(next(dist.glob("*-gpu.tar.gz")), built.release.parent)
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +107,12 @@ def xray(xray_dir: Path) -> Path:
 
 def _given(variable: str) -> Path | None:
     return Path(os.environ[variable]) if variable in os.environ else None
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a release's tar.gz; return the release."""
+    subprocess.run(["tar", "xzf", str(archive), "-C", str(folder)], check=True)
+    return folder / archive.name.removesuffix(".tar.gz")
 
 
 def put(system: BareSystem, release: Path, name: str = STICK) -> str:

@@ -172,6 +172,19 @@ def test_pc_without_avx2_is_refused_before_anything_is_copied(make_system: MakeS
     assert not (system.root / PREFIX).exists()
 
 
+def test_release_for_gpus_says_that_it_runs_on_the_cpu_where_there_is_no_gpu(
+    make_system: MakeSystem, gpu_release: Path, xray: Path
+) -> None:
+    system = make_system()
+    told = system.done(put(system, gpu_release, "/media/gpu"), "--yes", "--no-service")
+    assert "This PC has no NVIDIA driver, so the app runs on the CPU." in told
+    runtimes = (system.root / PREFIX / "versions").rglob("onnxruntime*.dist-info")
+    assert [path.name.partition("-")[0] for path in runtimes] == ["onnxruntime_gpu"]
+    system.done("fracture-edge", "open", BROWSER="true")
+    assert "Running on cpu" in system.done("fracture-edge", "status")
+    expect_own_answer(system, xray)
+
+
 def test_service_is_closed_starts_and_stops_ten_times_and_leaves_with_the_app(
     booted: BootedSystem, xray: Path
 ) -> None:
