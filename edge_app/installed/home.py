@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_app.errors import DamagedFiles, InstallError, NotWritable
+from edge_app.model.choice import CHOICE
 
 _UNFINISHED = ".unfinished"
 _KEY = "trusted.pub.pem"
@@ -145,7 +146,10 @@ class Home:
         previous = (before.previous if repairs else before.number) if before else None
         deployment = Deployment(number, program.relative_to(self.path).as_posix(), port, previous)
         with self.arriving(self.folder(number)) as folder:
-            shutil.copytree(bundle_dir, folder / "model", ignore=shutil.ignore_patterns("choice.json"))
+            (folder / "model").mkdir()
+            for path in bundle_dir.iterdir():
+                if path.name != CHOICE:
+                    shutil.copy(path, folder / "model")
             (folder / "deployment.json").write_text(json.dumps(asdict(deployment)) + "\n", encoding="utf-8")
             if key is not None:
                 shutil.copyfile(key, folder / _KEY)

@@ -196,8 +196,11 @@ def _folder_name(source: Path, release: Release) -> str:
     return f"{release.version}-{release_id(source)}"
 
 
-def _copy_tree(source: Path, folder: Path, copy: Callable[[str, str], object]) -> None:
-    shutil.copytree(source, folder, copy_function=copy, dirs_exist_ok=True)
+def _copy_tree(source: Path, folder: Path, copy: Callable[[Path, Path], object]) -> None:
+    """Copy files until one fails, unlike copytree, which goes through all of them and tells no reason."""
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        target.mkdir() if path.is_dir() else copy(path, target)
     for path in [folder, *folder.rglob("*")]:
         if path.is_dir() or copy is shutil.copy2:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
