@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
 from contextlib import suppress
 
 from edge_app.errors import SettingsError
@@ -77,6 +78,27 @@ def archive_fault(host: str, port: int, context: ssl.SSLContext | None) -> str:
             return "tls_wanted" if _answers_in_tls(connection) else ""
         return _handshake_fault(connection, host, context)
     return ""
+
+
+def web_fault(error: BaseException) -> str:
+    """Find out why an archive could not be called by https.
+
+    Args:
+        error: What was raised about TLS; the reason stands in what led to it.
+
+    Returns:
+        A word for the reason.
+    """
+    rejected = next(
+        (each for each in _causes(error) if isinstance(each, ssl.SSLCertVerificationError)), None
+    )
+    return _certificate_fault(rejected.verify_code) if rejected else "no_tls"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _context(protocol: ssl._SSLMethod, files: TlsFiles) -> ssl.SSLContext:

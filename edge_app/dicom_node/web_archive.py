@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from edge_app.arrivals import FiledStudy
 from edge_app.dicom_node.accepted import STORAGE_CLASSES
 from edge_app.dicom_node.objects.common import to_file
+from edge_app.dicom_node.tls import web_fault
 from edge_app.errors import ImageTooLarge, InvalidImage, PeerError, UnsupportedImage
 from edge_app.imaging.dicom.tags import MODALITIES
 from edge_app.imaging.picture import Patient
@@ -30,6 +31,13 @@ REASONS = {
         "Nothing answers at {url}. Check that the archive runs, the address, and the firewalls between."
     ),
     "certificate": "{url} has a certificate that is not trusted. Name its authority with --web-authority.",
+    "certificate_date": (
+        "The certificate of {url} has expired or is not valid yet: renew it, or set the clocks right."
+    ),
+    "certificate_name": (
+        "The certificate of {url} is for another name: call it by a name in it, or have one made for this."
+    ),
+    "no_tls": "{url} speaks no TLS 1.2 or newer: begin the address with http:, or switch https on there.",
     "login": "{url} asks for another name and password. Put NAME:PASSWORD into a file for --web-login.",
     "not_web": "There is no DICOMweb service at {url}. Look up its address in the archive's settings.",
     "status": "The archive answered with status {detail}. Its log says why.",
@@ -177,7 +185,7 @@ class WebArchive:
         except requests.TooManyRedirects as error:
             raise self._error("status", str(error.response.status_code)) from error
         except requests.exceptions.SSLError as error:
-            raise self._error("certificate") from error
+            raise self._error(web_fault(error)) from error
         except requests.JSONDecodeError as error:
             raise self._error("not_web") from error
         except (requests.RequestException, OSError) as error:

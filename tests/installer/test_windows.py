@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,10 @@ from installer.pack import pack_model
 from installer.recipe import EPOCH_S, Recipe, find_target, project_version
 from installer.stage import stage
 from tests.conftest import DEFAULT_BUNDLE, require
+from tests.edge_app.dicom_node.conftest import send_to, three_views, wait_for
+from tests.edge_app.web.test_server import free_port
 from tests.installer.conftest import copy_release
+from tests.installer.test_node_long import KINDS, listens
 from tests.installer.trials import flip_byte
 from tests.installer.wine import WinePC, make_runtime
 
@@ -134,6 +138,35 @@ def test_installs_into_a_folder_with_spaces_and_other_letters(
     assert files_of(pc) == before
 
 
+def test_is_no_dicom_node_until_told_and_then_answers_a_study(
+    pc: WinePC, setups: Setups, free_ports: tuple[int, int], tmp_path: Path
+) -> None:
+    port, dicom_port = free_ports
+    archive_port = free_port()
+    installed = pc.run(setups.first, "/S", f"/PORT={port}")
+    assert installed.returncode == 0, installed.stdout
+    command = (
+        next(pc.drive.glob("users/*/AppData/Local/Programs/FractureEdge")) / "bin" / "fracture-edge.exe"
+    )
+    serve(pc, command, port)
+    assert not listens(dicom_port)
+    assert pc.run(command, "stop").returncode == 0
+
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    archive = [require("storescp", "dcmtk"), "-aet", "PACS", "-od", str(folder), "+xa", str(archive_port)]
+    node = ["--dicom", str(dicom_port), "--allow", "STORESCU@127.0.0.1", "--study-idle", "1"]
+    with subprocess.Popen(archive) as storescp:
+        try:
+            serve(pc, command, port, *node, "--answer-to", f"PACS@127.0.0.1:{archive_port}")
+            wait_for(lambda: listens(dicom_port), START_S)
+            assert send_to(dicom_port, tmp_path, *three_views()).returncode == 0
+            wait_for(lambda: {path.name.split(".")[0] for path in folder.iterdir()} >= KINDS, START_S)
+        finally:
+            storescp.terminate()
+    assert pc.run(command, "stop").returncode == 0
+
+
 def test_flipped_byte_of_the_installer_is_refused(pc: WinePC, setups: Setups, tmp_path: Path) -> None:
     before = files_of(pc)
     damaged = Path(shutil.copy(setups.first, tmp_path / "Setup.exe"))
@@ -142,9 +175,9 @@ def test_flipped_byte_of_the_installer_is_refused(pc: WinePC, setups: Setups, tm
     assert files_of(pc) == before
 
 
-def serve(pc: WinePC, command: Path, port: int) -> None:
+def serve(pc: WinePC, command: Path, port: int, *options: str) -> None:
     """Start the app, and wait until it answers."""
-    app = pc.start(command, "serve")
+    app = pc.start(command, "serve", *options)
     deadline_s = time.monotonic() + START_S
     while health(port) is None:
         assert app.is_running(), app.outcome()

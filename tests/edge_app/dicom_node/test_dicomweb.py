@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +25,14 @@ from edge_app.dicom_node.waiting import WaitingRoom
 from edge_app.dicom_node.web_archive import WebArchive
 from edge_app.errors import ImageTooLarge, PeerError
 from edge_app.imaging.images import MAX_PIXELS
-from edge_app.node_settings import Peer, WebAddress
+from edge_app.node_settings import Peer, TlsFiles, WebAddress
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
 from edge_app.web.routes import error_handlers, stow
 from edge_app.web.server import make_server
 from tests.conftest import require
+from tests.edge_app.dicom_node.certificates import Authority
 from tests.edge_app.dicom_node.conftest import (
     STUDY,
     is_sent,
@@ -196,8 +198,38 @@ def test_echo_says_in_a_sentence_what_is_wrong_with_dicomweb(
         assert "There is no DICOMweb service" in caplog.text
         secure = orthanc.web.url.replace("http:", "https:")
         assert main(["echo", secure]) == 1
+        assert "speaks no TLS 1.2 or newer" in caplog.text
     assert main(["echo", f"http://127.0.0.1:{free_port()}/dicom-web"]) == 1
     assert "Nothing answers at http://127.0.0.1" in caplog.text
+
+
+def test_certificate_that_is_not_in_order_is_told_by_what_is_wrong_with_it(tmp_path: Path) -> None:
+    clinic, stranger = Authority(tmp_path, "clinic"), Authority(tmp_path, "stranger")
+    reasons = {
+        clinic.sign("good"): "status",  # what a server without DICOMweb answers, so it was called
+        clinic.sign("expired", days=-1): "certificate_date",
+        clinic.sign("moved", address="192.0.2.7"): "certificate_name",
+        stranger.sign("other"): "certificate",
+    }
+    for files, reason in reasons.items():
+        with secured(files) as url, pytest.raises(PeerError) as failure:
+            WebArchive(WebAddress(url, authority_path=clinic.path), 1000).check()
+        assert failure.value.reason == reason
+
+
+@contextmanager
+def secured(files: TlsFiles) -> Iterator[str]:
+    """Serve nothing at all by https; gives the address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(files.certificate_path), files.key_path)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_words: None  # type: ignore[method-assign]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 @contextmanager
