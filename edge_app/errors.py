@@ -20,6 +20,7 @@ EdgeError
 ├── BundleError              a model bundle that must not be used
 ├── DeviceError              the device that was asked for cannot be used
 ├── ModelError               the model gave no usable answer
+├── TooManyViews             more pictures in one request than any study has
 ├── ResultExpired            a result that is no longer held
 ├── RequestRefused           a caller that may not call
 ├── PasswordRefused          a caller without the password, where one is asked for
@@ -175,6 +176,12 @@ class ModelError(EdgeError):
     """The model gave something that is no answer."""
 
     code = "model"
+
+
+class TooManyViews(EdgeError):
+    """A request is about more pictures than any study has."""
+
+    code = "too_many_views"
 
 
 class ResultExpired(EdgeError):

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_app.errors import TooManyViews
 from edge_app.imaging.picture import DicomHeader
 from edge_app.predictor import Answer
+
+MAX_VIEWS = 50  # in one request; a study of X-rays has a dozen at most
+
+
+def require_one_study(views: int) -> None:
+    """Refuse a request that would keep others waiting for very long.
+
+    Args:
+        views: How many pictures it is about.
+
+    Raises:
+        TooManyViews: they are more than `MAX_VIEWS`.
+    """
+    if views > MAX_VIEWS:
+        raise TooManyViews(
+            f"Expected at most {MAX_VIEWS} pictures of a study, received {views}. Send fewer at once."
+        )
 
 
 def joint_answer(views: Sequence[Answer]) -> Answer:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from socketserver import TCPServer
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 from edge_app.arrivals import Source
 from edge_app.dicom_node.accepted import accepted_contexts
 from edge_app.dicom_node.addresses import plain_address
+from edge_app.dicom_node.messages import MAX_MESSAGE_BYTES, bound_messages
 from edge_app.dicom_node.statuses import status_of
 from edge_app.dicom_node.tls import caller_fault, receiving_context
 from edge_app.errors import EdgeError, SettingsError
@@ -28,9 +30,11 @@ from edge_app.node_settings import NodeSettings
 SILENCE_S = 60
 HANDSHAKE_S = 10.0
 HANDSHAKES = 24  # at once
+STRANGERS = 4  # at once, with addresses that are not on the list; they are told why they may not send
 ACCEPTED = 0x0000
 # Source: DICOM PS3.8, section 9.3.4: result, source and reason of a rejected association.
 _UNKNOWN_CALLED, _UNKNOWN_CALLING, _LIMIT_EXCEEDED = (1, 1, 7), (1, 1, 3), (2, 3, 2)
+_NO_LIMIT = 1_000_000
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
 _UNANSWERED = 1  # request that waits behind another; a sender that keeps to the standard has none
 _LAST_FRAGMENT = 0b10  # of a command or a data set, in a fragment's first byte; PS3.8, annex E.2
@@ -88,6 +92,8 @@ class Provider:
         tls = settings.receiving_tls
         self._server = self._listen(port, None if tls is None else receiving_context(tls))
         self._server.note = note
+        self._server.addresses = frozenset(source.address for source in allowed)
+        self._server.hangs_up_at = _hang_up_at(settings)
         threading.Thread(target=self._server.serve_forever, name="dicom", daemon=True).start()
 
     def called_at(self, ae_title: str) -> datetime | None:
@@ -97,15 +103,19 @@ class Provider:
     def close(self) -> None:
         """Stop listening, and end what is open."""
         for association in self._server.active_associations:
-            association.abort()
+            if association.is_established:
+                association.abort()
+            else:
+                _hang_up(association)
         self._server.shutdown()
 
     def _listen(self, port: int, context: ssl.SSLContext | None) -> _Server:
         node = AE(ae_title=self._settings.ae_title)
-        # Above this module's own limit, which tells who was refused.
-        node.maximum_associations = _hang_up_at(self._settings)
+        # Out of reach: this module has limits of its own, and tells who was refused.
+        node.maximum_associations = _NO_LIMIT
         node.acse_timeout = node.dimse_timeout = node.network_timeout = self._silence_s
         handlers = [
+            (evt.EVT_CONN_OPEN, self._bound),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_PDU_RECV, self._measure),
             (evt.EVT_CONN_CLOSE, self._part),
@@ -126,6 +136,12 @@ class Provider:
                 f"--dicom {port}: the port cannot be used: {error.strerror}. Choose another."
             ) from error
 
+    def _bound(self, event: Any) -> None:
+        def tell() -> None:
+            self._note("oversized", _source(event), f"A message has more than {MAX_MESSAGE_BYTES} bytes.")
+
+        bound_messages(event.assoc, self._silence_s, tell)
+
     def _admit(self, event: Any) -> None:
         """Reject an association that is not for this node, or not from one that may call."""
         association, source = event.assoc, _source(event)
@@ -138,7 +154,7 @@ class Provider:
             message = (
                 f"It may not send: start Fracture Edge with --allow {source.ae_title}@{source.address}."
             )
-        elif len(self._server.active_associations) > self._settings.max_associations:
+        elif self._server.known_associations > self._settings.max_associations:
             reason, code = _LIMIT_EXCEEDED, "too_many_associations"
             message = f"More than {self._settings.max_associations} connections are open at once."
         else:
@@ -199,13 +215,24 @@ class _Server(ThreadedAssociationServer):
     daemon_threads = True
     request_queue_size = 64
     note: Note
+    addresses: frozenset[str]
+    hangs_up_at: int
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._handshakes = threading.BoundedSemaphore(HANDSHAKES)
+        self._strangers_handshakes = threading.BoundedSemaphore(STRANGERS)
 
-    def verify_request(self, _request: Any, _address: Any) -> bool:
-        return len(self.active_associations) < self.ae.maximum_associations
+    def verify_request(self, _request: Any, address: Any) -> bool:
+        """Let strangers take no place of those that may send."""
+        if self._is_known(address[0]):
+            return self.known_associations < self.hangs_up_at
+        return len(self.active_associations) - self.known_associations < STRANGERS
+
+    @property
+    def known_associations(self) -> int:
+        """How many are open from addresses on the list."""
+        return sum(self._is_known(each.requestor.address) for each in self.active_associations)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Take a connection without its handshake: the library's own would let all others wait for it."""
@@ -220,7 +247,8 @@ class _Server(ThreadedAssociationServer):
         super().finish_request(request, client_address)
 
     def _secured(self, connection: socket.socket, address: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
-        if not self._handshakes.acquire(blocking=False):
+        handshakes = self._handshakes if self._is_known(address[0]) else self._strangers_handshakes
+        if not handshakes.acquire(blocking=False):
             raise ConnectionAbortedError
         try:
             connection.settimeout(HANDSHAKE_S)
@@ -231,7 +259,10 @@ class _Server(ThreadedAssociationServer):
             self.note("tls", Source("", plain_address(address[0])), caller_fault(error))
             raise
         finally:
-            self._handshakes.release()
+            handshakes.release()
+
+    def _is_known(self, address: str) -> bool:
+        return plain_address(address) in self.addresses
 
     def shutdown(self) -> None:
         TCPServer.shutdown(self)  # the library's own takes the server out of a list in which this is not
@@ -244,6 +275,12 @@ class _Server(ThreadedAssociationServer):
 def _hang_up_at(settings: NodeSettings) -> int:
     """Return at how many connections no further one is even asked who it is."""
     return 2 * settings.max_associations + 1
+
+
+def _hang_up(association: Any) -> None:
+    """Close a connection on which no association stands yet; the library aborts none but others."""
+    with suppress(OSError, AttributeError):  # it may be gone meanwhile
+        association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _source(event: Any) -> Source:

@@ -21,6 +21,7 @@ from edge_app.errors import (
     ResultExpired,
     TagError,
     TooManyGuesses,
+    TooManyViews,
     TooSlow,
     TryLater,
     UnsupportedImage,
@@ -28,6 +29,7 @@ from edge_app.errors import (
 
 STATUS_OF: dict[type, int] = {
     MissingImage: 400,
+    TooManyViews: 400,
     RequestRefused: 403,
     ResultExpired: 404,
     TooSlow: 408,

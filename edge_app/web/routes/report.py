@@ -14,6 +14,7 @@ from edge_app.model.choice import manifest_hash
 from edge_app.predictor import Prediction, PredictorLike
 from edge_app.reports.wording import Speech, joint_facts, view_in, words_in
 from edge_app.settings import Settings
+from edge_app.study import require_one_study
 from edge_app.web.language import direction_of, language_of_request
 from edge_app.web.store import ResultStore
 
@@ -40,8 +41,9 @@ def blueprint(settings: Settings, predictor: PredictorLike, store: ResultStore) 
         # Loaded with the first report, so that the app starts fast.
         from edge_app.reports.document import to_pdf
 
-        speech = _speech()
-        views = [store.get(key) for key in keys.split(",")]
+        speech, distinct = _speech(), dict.fromkeys(keys.split(","))
+        require_one_study(len(distinct))
+        views = [store.get(key) for key in distinct]
         facts = [
             *_patient(views),
             (_("Time"), datetime.now().astimezone().isoformat(" ", "minutes")),

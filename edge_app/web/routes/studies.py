@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from edge_app.errors import ImageError, MissingImage
 from edge_app.predictor import Prediction, PredictorLike
-from edge_app.study import group_views, joint_answer
+from edge_app.study import group_views, joint_answer, require_one_study
 from edge_app.web.routes.api import NOTICE, describe
 from edge_app.web.routes.error_handlers import content_of
 from edge_app.web.routes.status import facts_of
@@ -34,6 +34,7 @@ def blueprint(predictor: PredictorLike, store: ResultStore) -> Blueprint:
         files = request.files.getlist("file")
         if not files:
             raise MissingImage("Expected X-rays in multipart fields 'file', received none.")
+        require_one_study(len(files))
         outcomes = [_outcome(predictor, file.read()) for file in files]
         predictions = {n: each for n, each in enumerate(outcomes) if isinstance(each, Prediction)}
         studies = _studies(predictions)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
+from contextlib import ExitStack, suppress
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +17,9 @@ from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationSta
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import DigitalXRayImageStorageForPresentation
 
+from edge_app.dicom_node.messages import bound_messages
 from edge_app.dicom_node.node import Node
+from edge_app.dicom_node.provider import STRANGERS
 from edge_app.node_settings import Peer
 from edge_app.predictor import FRACTURE, NORMAL, Predictor
 from edge_app.settings import Settings
@@ -29,6 +34,11 @@ from tests.edge_app.dicom_node.conftest import (
     whole_study,
     xray,
 )
+
+pytestmark = [  # the library leaves the sockets of callers to the garbage collector
+    pytest.mark.usefixtures("collected"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def test_echo_is_answered(node: Node) -> None:
@@ -168,9 +178,6 @@ def test_sender_that_goes_away_within_a_picture_is_told(node: Node) -> None:
     wait_for(lambda: [each.code for each in node.incidents()] == ["broken_off"])
 
 
-# The library leaves the socket of a call that was rejected to the garbage collector.
-@pytest.mark.usefixtures("collected")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_flood_of_associations_is_rejected_and_ends(toy_predictor: Predictor, tmp_path: Path) -> None:
     sender = AE("STORESCU")
     sender.requested_contexts = [build_context(DigitalXRayImageStorageForPresentation)]
@@ -182,6 +189,57 @@ def test_flood_of_associations_is_rejected_and_ends(toy_predictor: Predictor, tm
         for association in associations[:2]:
             association.release()
         wait_for(lambda: send(node, tmp_path, xray(1)).returncode == 0)
+
+
+def test_message_that_announces_more_than_any_has_is_not_read(node: Node) -> None:
+    with socket.create_connection(("127.0.0.1", node.settings.port), timeout=60) as stranger:
+        stranger.sendall(b"\x01\x00" + (2**32 - 1).to_bytes(4, "big"))
+        wait_for(lambda: [each.code for each in node.incidents()] == ["oversized"])
+        with suppress(ConnectionError):
+            assert stranger.recv(1) == b""
+
+
+class Transport:
+    """What the library keeps of a connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+
+
+def test_message_that_comes_a_byte_now_and_then_is_given_up() -> None:
+    ours, theirs = socket.socketpair()
+    association = SimpleNamespace(dul=SimpleNamespace(socket=Transport(ours)))
+    bound_messages(association, limit_s=0.2, tell=lambda: None)
+    stop = threading.Event()
+
+    def drip() -> None:
+        while not stop.wait(0.05):
+            theirs.send(b"x")
+
+    with ours, theirs:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            with pytest.raises(TimeoutError):
+                association.dul.socket.recv(10_000)
+        finally:
+            stop.set()
+            dripping.join()
+        assert ours.fileno() == -1  # closed
+
+
+def test_strangers_take_no_place_of_those_that_may_send(toy_predictor: Predictor) -> None:
+    """All of 127.x is this computer, so 127.0.0.2 can be the sender and 127.0.0.1 a stranger."""
+    allowed = (Peer("STORESCU", "127.0.0.2"),)
+    with running_node(toy_predictor, allowed=allowed, max_associations=2) as node, ExitStack() as opened:
+        place = ("127.0.0.1", node.settings.port)
+        for _ in range(STRANGERS + 6):
+            opened.enter_context(socket.create_connection(place, timeout=60))
+        sender = AE("STORESCU")
+        sender.requested_contexts = [build_context(DigitalXRayImageStorageForPresentation)]
+        association = sender.associate(*place, ae_title="FRACTURE_EDGE", bind_address=("127.0.0.2", 0))
+        assert association.is_established
+        association.release()
 
 
 def test_other_kinds_of_objects_are_not_negotiated(node: Node) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
+import pytest
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -20,6 +21,10 @@ from edge_app.node_settings import NodeSettings, Peer
 from tests.edge_app.dicom_node.conftest import wait_for, xray
 from tests.edge_app.web.test_server import free_port
 
+pytestmark = [  # the library leaves the sockets of callers to the garbage collector
+    pytest.mark.usefixtures("collected"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 SILENCE_S = 2.0
 SOURCE = Source("SENDER", "127.0.0.1")
 STORED = 0x0000

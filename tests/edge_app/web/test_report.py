@@ -57,6 +57,17 @@ def test_report_of_a_study_has_a_sheet_for_each_view(client: FlaskClient, tmp_pa
     assert "2/2" in text
 
 
+def test_view_that_is_named_again_and_again_has_one_sheet(client: FlaskClient, tmp_path: Path) -> None:
+    key = held(client, encode_png(WHITE))
+    address = f"/results/{','.join([key] * 700)}/report.pdf"  # as many as an address has room for
+    assert text_of(client.get(address, headers=HOST).data, tmp_path).count("Threshold") == 1
+
+
+def test_report_about_more_views_than_any_study_has_is_refused(client: FlaskClient) -> None:
+    reply = client.get(f"/results/{','.join(map(str, range(51)))}/report.pdf", headers=HOST)
+    assert (reply.status_code, reply.get_json()["error"]) == (400, "too_many_views")
+
+
 def test_patient_stands_there_only_when_asked_for(client: FlaskClient, tmp_path: Path) -> None:
     key = held(client, xray_file(WHITE, PatientName="Doe^Jane", PatientID="4711"))
     address = f"/results/{key}/report.pdf"

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
+from edge_app.study import MAX_VIEWS
 from edge_app.web.app import create_app
 from tests.dicom_files import xray_file
 
@@ -73,3 +74,12 @@ def test_header_tells_the_view_and_not_the_patient(client: FlaskClient) -> None:
 def test_no_file_is_refused(client: FlaskClient) -> None:
     reply = client.post("/studies", data={}, headers={"Host": "localhost"})
     assert (reply.status_code, reply.get_json()["error"]) == (400, "missing_image")
+
+
+def test_more_files_than_any_study_has_are_refused_before_one_is_read(client: FlaskClient) -> None:
+    reply = send(client, *[b"no picture"] * (MAX_VIEWS + 1))
+    assert (reply.status_code, reply.get_json()["error"]) == (400, "too_many_views")
+    assert reply.get_json()["message"] == (
+        "Expected at most 50 pictures of a study, received 51. Send fewer at once."
+    )
+    assert len(send(client, *[b"no picture"] * MAX_VIEWS).get_json()["views"]) == MAX_VIEWS
