@@ -20,7 +20,8 @@ BENCH_READY := .venv-bench/.ready
 AUDIT_READY := .venv-audit/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --require-hashes
 
-PYTEST := -m pytest --numprocesses 2 --dist loadfile
+# Without --no-loadscope-reorder the files with the fewest tests, which are the longest, would come last.
+PYTEST := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test test-installers check lint audit bench lock format screenshot clean
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,28 @@ settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_BUNDLE = ROOT / "models" / "default"
+
+# A port that a test lets go of must be free still when its program asks for it: the system gives programs
+# that ask for any port one from 32768 on (Linux) or 49152 on (Windows).
+NEVER_GIVEN_OUT = range(20000, 32768)
+# Two workers that share the files out begin with these, so that neither is left with a long one at the end.
+LONGEST = (
+    "installer/test_linux.py",
+    "export/test_every_architecture.py",
+    "training/test_resume.py",
+    "training/test_notebooks.py",
+    "training/test_workers.py",
+    "training/test_train.py",
+    "training/test_cross_validate.py",
+    "test_default_model.py",
+    "training/networks/test_architectures.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, and leave the others in their order."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def require(program: str, package: str | None = None) -> str:
@@ -75,11 +99,15 @@ def xray_dir() -> Path:
 
 @pytest.fixture
 def free_ports() -> tuple[int, int]:
-    """Return two ports that nobody listens on."""
-    with socket.socket() as first, socket.socket() as second:
-        for each in (first, second):
-            each.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
+    """Return two ports that nobody listens on, and that no other program is given meanwhile."""
+    generator, free = secrets.SystemRandom(), set[int]()
+    while len(free) < 2:
+        port = generator.choice(NEVER_GIVEN_OUT)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            free.add(port)
+    first, second = free
+    return first, second
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def execute(drawn_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def shown(name: str) -> dict[str, str]:
         notebook = read(name)
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+        NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
         return {cell.id: str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"}
 
     return shown
@@ -69,7 +70,9 @@ def test_training_leaves_a_judged_model_and_shows_its_curves(execute: Any, tmp_p
     shown = execute("03_model_training")
     assert "Validation AUROC" in shown["train"]
     assert (tmp_path / "run" / "best_model.keras").is_file()
-    assert [row["epoch"] for row in read_csv(tmp_path / "run" / "history.csv")] == ["1", "2", "3"]
+    start = json.loads((tmp_path / "run" / "provenance.json").read_text())["weights"]["source"]
+    assert start.startswith("EfficientNet-Lite0 trained on ImageNet")
+    assert [row["stage"] for row in read_csv(tmp_path / "run" / "history.csv")] == ["head", "all", "all"]
     assert shown["history"].count("image/png") == 2
     assert (tmp_path / "run" / "evaluation" / "evaluation_validation.html").is_file()
     assert shown["curves"].count("image/png") == 2
