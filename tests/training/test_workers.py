@@ -21,20 +21,8 @@ pytestmark = [
 
 # Without dropout, which differs between workers, and in small steps: differences of rounding must not grow.
 # So few of them leave an average of the weights, and windows of pictures, behind.
-SMALL = [
-    "--model",
-    "efficientnet_lite0",
-    "--dropout",
-    "0",
-    "--learning-rate",
-    "1e-4",
-    "--averaging",
-    "0",
-    "--zoom",
-    "0",
-    "--seed",
-    "2",
-]
+SMALL = ["--dropout", "0", "--learning-rate", "1e-4", "--averaging", "0", "--zoom", "0", "--seed", "2"]
+LITE = ["--model", "efficientnet_lite0", *SMALL]
 
 
 def two_workers(command: list[str], ports: tuple[int, int]) -> list[subprocess.Popen[str]]:
@@ -68,7 +56,7 @@ def lite(drawn_dataset: Path) -> Training:
 @pytest.fixture(scope="module")
 def losses_of_one(lite: Training, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     run_dir = tmp_path_factory.mktemp("runs") / "one"
-    done = lite.run(run_dir, *SMALL)
+    done = lite.run(run_dir, *LITE)
     assert done.returncode == 0, done.said
     assert len(losses(run_dir)) == 4
     return losses(run_dir)
@@ -77,7 +65,7 @@ def losses_of_one(lite: Training, tmp_path_factory: pytest.TempPathFactory) -> l
 def test_two_workers_have_the_losses_of_one(
     losses_of_one: list[float], lite: Training, tmp_path: Path, free_ports: tuple[int, int]
 ) -> None:
-    workers = two_workers(lite.command(tmp_path / "two", *SMALL), free_ports)
+    workers = two_workers(lite.command(tmp_path / "two", *LITE), free_ports)
     outputs = [worker.communicate(timeout=900)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outputs
     assert losses(tmp_path / "two") == pytest.approx(losses_of_one, rel=1e-5)
@@ -94,7 +82,7 @@ processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.exit(main(sys.argv[1:]))
 """
-    words = lite.options(tmp_path / "two", *SMALL, "--strategy", "mirrored")
+    words = lite.options(tmp_path / "two", *LITE, "--strategy", "mirrored")
     done = run_apart([sys.executable, "-c", script, *words])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "(2 replicas)" in done.stdout
