@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_app.errors import InstallError
-from edge_app.installed.release import release_id
+from edge_app.installed.preflight import longest_prefix, space_bytes
+from edge_app.installed.release import read_release, release_id
 from edge_app.model.bundle import MANIFEST, SIGNATURE, load_bundle
-from edge_app.settings import Settings
 from installer.launchers import HERE
 from installer.recipe import Recipe
 from installer.stage import load_names
@@ -106,13 +106,16 @@ def pack_setup(recipe: Recipe, tree: Path, out: Path) -> Path:
     Raises:
         InstallError: makensis is missing or fails.
     """
+    release = read_release(tree)
     words = {
         "TREE": tree,
         "OUT": out.resolve(),
         "VERSION": recipe.version,
         "NAME": f"{recipe.version}-{release_id(tree)}",
-        "SIZE_KIB": sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024,
-        "PORT": Settings.port,
+        "SIZE_KIB": release.disk_bytes // 1024,
+        "SPACE_BYTES": space_bytes(release),
+        "SPACE_MB": space_bytes(release) // 1_000_000,
+        "LONGEST_PREFIX": longest_prefix(release),
     }
     defines = [f"-D{word}={value}" for word, value in words.items()]
     command = ["makensis", "-V2", "-INPUTCHARSET", "UTF8", *defines, str(HERE / "windows" / "setup.nsi")]

@@ -16,6 +16,7 @@ from edge_app.installed.release import Release
 from edge_app.settings import LOOPBACK
 
 _MAX_PATH = 260  # characters, on Windows without a registry change
+_RELEASE_LENGTH = len("/versions/") + len("/00000000-00000000")
 # What a deployment's model and its certificate need besides the program.
 _ALLOWANCE_BYTES = 150_000_000
 _HAS_AVX2 = 40  # PF_AVX2_INSTRUCTIONS_AVAILABLE
@@ -63,7 +64,7 @@ def checks(release: Release, facts: Facts, copied: bool, port: int) -> list[Chec
     Returns:
         Every check, passed or not.
     """
-    space = _ALLOWANCE_BYTES + (release.disk_bytes if copied else 0)
+    space = space_bytes(release) if copied else _ALLOWANCE_BYTES
     library = "glibc" if release.system == "linux" else "Windows"
     path_length = facts.prefix_length + release.longest_path
     return [
@@ -119,6 +120,16 @@ def checks(release: Release, facts: Facts, copied: bool, port: int) -> list[Chec
     ]
 
 
+def space_bytes(release: Release) -> int:
+    """Return what a release needs on a disk, with a model and its certificate."""
+    return release.disk_bytes + _ALLOWANCE_BYTES
+
+
+def longest_prefix(release: Release) -> int:
+    """Return how many characters the folder may have on Windows that a release is installed in."""
+    return _MAX_PATH - 1 - _RELEASE_LENGTH - release.longest_path
+
+
 def require(results: list[Check]) -> None:
     """Stop where a check failed.
 
@@ -150,7 +161,7 @@ def facts_of(prefix: Path, port_is_free: bool) -> Facts:
         system_version=system_version(),
         writable=_may_write(existing),
         port_is_free=port_is_free,
-        prefix_length=len(str(prefix)) + len("/versions/") + len("/00000000-00000000"),
+        prefix_length=len(str(prefix)) + _RELEASE_LENGTH,
     )
 
 

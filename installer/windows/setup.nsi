@@ -2,9 +2,11 @@
 ; nothing uses yet, and lets that version's own Python check, prove and switch.
 Unicode true
 Target amd64-unicode
-SetCompressor /SOLID zlib
+; Each file by itself: NSIS holds 2 GB, and in one solid block the files' own sizes count.
+SetCompressor zlib
 SetDateSave off
 CRCCheck force
+AllowSkipFiles off
 RequestExecutionLevel user
 ManifestDPIAware true
 Name "Fracture Edge"
@@ -48,6 +50,7 @@ Var Words
 Var Current
 Var Known
 Var Status
+Var Copying
 
 !macro Refuse CODE SENTENCE
     DetailPrint "${SENTENCE}"
@@ -92,6 +95,7 @@ Section
     SetShellVarContext current
     Call ReadWords
     Call ReadCurrent
+    Call CheckFolder
     ; The same version again: what runs from its folder would hold its files.
     ${If} $Current == "versions/${NAME}"
         nsExec::Exec '"$INSTDIR\bin\fracture-edge.exe" status'
@@ -106,9 +110,12 @@ Section
     ${EndIf}
     DetailPrint "Copying"
     SetDetailsPrint none
+    StrCpy $Copying yes
     File /r "${TREE}/*.*"
+    StrCpy $Copying ""
     SetDetailsPrint both
     ${If} ${Errors}
+        Call TakeBack
         !insertmacro Refuse ${NOT_WRITABLE} "The files could not be copied. Free space on the disk, and try again."
     ${EndIf}
     SetOutPath "$INSTDIR"
@@ -140,7 +147,28 @@ Section
     WriteRegDWORD HKCU "${KEY}" "NoRepair" 1
 SectionEnd
 
-; Deletes what was copied, unless it is the version that runs.
+; Before anything is copied: whether the folder's path leaves room for those of the files, and the disk has space.
+Function CheckFolder
+    StrLen $0 $INSTDIR
+    ${If} $0 > ${LONGEST_PREFIX}
+        !insertmacro Refuse ${UNFIT} "The folder's path has $0 characters; Windows leaves room for ${LONGEST_PREFIX}. Choose a shorter one, such as C:\FractureEdge (silent: /D=C:\FractureEdge)."
+    ${EndIf}
+    ${If} $Known == yes
+        Return
+    ${EndIf}
+    StrCpy $1 $INSTDIR
+    ${DoUntil} ${FileExists} "$1\*.*"
+        ${GetParent} $1 $1
+    ${LoopUntil} $1 == ""
+    System::Call 'kernel32::GetDiskFreeSpaceExW(w "$1", *l .r2, p 0, p 0) i .r0'
+    System::Int64Op $2 < ${SPACE_BYTES}
+    Pop $2
+    ${If} $0 != 0
+    ${AndIf} $2 = 1
+        !insertmacro Refuse ${UNFIT} "The disk has too little free space; ${SPACE_MB} MB are needed. Free space, or choose a folder on another disk (silent: /D=)."
+    ${EndIf}
+FunctionEnd
+
 ; What this PC had: the release that is current, and whether this one lies here, perhaps to roll back to.
 Function ReadCurrent
     StrCpy $Current ""
@@ -157,8 +185,18 @@ Function ReadCurrent
     ${EndIf}
 FunctionEnd
 
+; A file that cannot be written ends the section where it stands.
+Function .onInstFailed
+    ${If} $Copying == yes
+        Call TakeBack
+        SetErrorLevel ${NOT_WRITABLE}
+    ${EndIf}
+FunctionEnd
+
+; Deletes what was copied, unless it is the version that runs.
 Function TakeBack
     Push $0
+    SetOutPath $TEMP ; out of what is deleted
     ${If} $Known == ""
     ${AndIf} $Current != "versions/${NAME}"
         RMDir /r "$INSTDIR\${RELEASE}"

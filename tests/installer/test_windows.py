@@ -15,15 +15,18 @@ from typing import NamedTuple
 import pytest
 import requests
 
+from edge_app.installed.preflight import longest_prefix
 from edge_app.installed.processes import await_answer, health
+from edge_app.installed.release import read_release, sha256_of_file
 from edge_app.predictor import Predictor
-from installer.build import pack_release
+from installer.build import build, pack_release
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S, Recipe, find_target, project_version
 from installer.stage import stage
 from tests.conftest import DEFAULT_BUNDLE, require
 from tests.edge_app.dicom_node.conftest import send_to, three_views, wait_for
 from tests.edge_app.web.test_server import free_port
+from tests.installer.bare import output_of
 from tests.installer.conftest import copy_release
 from tests.installer.test_node_long import KINDS, listens
 from tests.installer.trials import flip_byte
@@ -36,14 +39,20 @@ pytestmark = [
     ),
 ]
 START_S = 180
-NOT_RUNNING, OLDER = 3, 7
+UNINSTALL_KEY = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall\FractureEdge"
+NOT_RUNNING, UNFIT, OLDER, NOT_WRITABLE = 3, 4, 7, 8
 
 
 class Setups(NamedTuple):
-    """Two installers of the same app, the second with a later version number."""
+    """Two installers of the same app, the second with a later version number.
+
+    `longest_folder` is how many characters the folder may have that they install into.
+    """
 
     first: Path
     newer: Path
+    runtime: Path
+    longest_folder: int
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,8 @@ def setups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setups]:
     newer = Recipe(target, DEFAULT_BUNDLE, folder, "9.0.0", str(runtime))
     stage(first, folder / first.name)
     copy_release(folder / first.name, folder / newer.name, version=newer.version)
-    yield Setups(*(pack_release(recipe, folder / recipe.name)[0] for recipe in (first, newer)))
+    packed = [pack_release(recipe, folder / recipe.name)[0] for recipe in (first, newer)]
+    yield Setups(*packed, runtime, longest_prefix(read_release(folder / first.name)))
     shutil.rmtree(folder)
 
 
@@ -98,6 +108,7 @@ def test_installs_silently_answers_upgrades_and_leaves_nothing(
     assert pc.run(setups.newer, "/S").returncode == 0
     assert await_answer(port, lambda: True)
     expect_own_answer(prefix, repaired := deployment_of(prefix), xray, port)
+    assert "9.0.0" in pc.run("reg", "query", UNINSTALL_KEY, "/v", "DisplayVersion").stdout
     record = json.loads((prefix / "deployments" / repaired / "deployment.json").read_bytes())
     assert record["previous"] == 1
 
@@ -122,14 +133,15 @@ def test_installs_silently_answers_upgrades_and_leaves_nothing(
     assert pc.run("reg", "query", r"HKCU\Software\FractureEdge").returncode != 0
 
 
-def test_installs_into_a_folder_with_spaces_and_other_letters(
+def test_installs_into_a_folder_with_spaces_and_other_letters_whose_path_is_as_long_as_can_be(
     pc: WinePC, setups: Setups, xray: Path, free_ports: tuple[int, int]
 ) -> None:
     before = files_of(pc)
-    prefix = pc.drive / "users" / "Zdjęcia dzieci Łódź"
-    # NSIS wants no quotes around this folder, so its words go one by one
-    folder = rf"/D=C:\users\{prefix.name}".split(" ")
-    installed = pc.run(setups.first, "/S", f"/PORT={free_ports[0]}", *folder)
+    folder = r"C:\users\Zdjęcia dzieci Łódź".ljust(setups.longest_folder, "ż")
+    prefix = pc.drive / "users" / folder.rpartition("\\")[2]
+    assert pc.run(setups.first, "/S", *into(f"{folder}x")).returncode == UNFIT
+    assert files_of(pc) == before
+    installed = pc.run(setups.first, "/S", f"/PORT={free_ports[0]}", *into(folder))
     assert installed.returncode == 0, installed.stdout
     serve(pc, prefix / "bin" / "fracture-edge.exe", free_ports[0])
     expect_own_answer(prefix, "0001", xray, free_ports[0])
@@ -167,12 +179,57 @@ def test_is_no_dicom_node_until_told_and_then_answers_a_study(
     assert pc.run(command, "stop").returncode == 0
 
 
-def test_flipped_byte_of_the_installer_is_refused(pc: WinePC, setups: Setups, tmp_path: Path) -> None:
+def test_flipped_byte_of_the_installer_is_refused_and_so_is_a_cut_off_copy(
+    pc: WinePC, setups: Setups, tmp_path: Path
+) -> None:
     before = files_of(pc)
     damaged = Path(shutil.copy(setups.first, tmp_path / "Setup.exe"))
-    flip_byte(damaged, random.Random(17))  # noqa: S311 - a trial that can be repeated
+    whole = flip_byte(damaged, random.Random(17))  # noqa: S311 - a trial that can be repeated
+    assert pc.run(damaged, "/S").returncode != 0
+    damaged.write_bytes(whole[: len(whole) * 9 // 10])
     assert pc.run(damaged, "/S").returncode != 0
     assert files_of(pc) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone mounts disks")
+def test_disk_that_will_not_do_is_refused_and_left_as_it_was(
+    pc: WinePC, setups: Setups, tmp_path: Path
+) -> None:
+    disk = pc.drive / "disk"
+    disk.mkdir()
+    for setup, option, code in (
+        (setups.first, "size=50m", UNFIT),
+        (setups.first, "ro", NOT_WRITABLE),
+        (that_tells_no_size(setups.first, tmp_path), "size=100m", NOT_WRITABLE),
+    ):
+        output_of("mount", "-t", "tmpfs", "-o", option, "none", str(disk))
+        try:
+            refused = pc.run(setup, "/S", *into(r"C:\disk\clinic"))
+            left = list(disk.rglob("*"))
+        finally:
+            output_of("umount", str(disk))
+        assert (option, refused.returncode) == (option, code)
+        assert left == []
+
+
+def test_two_builds_in_different_folders_are_the_same_bytes(setups: Setups, tmp_path: Path) -> None:
+    target = find_target("windows-x86_64", "cpu")
+    folder = tmp_path / "another folder"
+    again = build(Recipe(target, DEFAULT_BUNDLE, folder, project_version(), str(setups.runtime)))[0]
+    assert sha256_of_file(again) == sha256_of_file(setups.first)
+
+
+def that_tells_no_size(setup: Path, folder: Path) -> Path:
+    """Pack an installer again that claims to need no space, and so fills up a small disk."""
+    tree = setup.with_name(setup.name.removesuffix("-Setup.exe"))
+    recipe = Recipe(find_target("windows-x86_64", "cpu"), DEFAULT_BUNDLE, folder, project_version())
+    copy_release(tree, folder / recipe.name, disk_bytes=-150_000_000)
+    return pack_release(recipe, folder / recipe.name)[0]
+
+
+def into(folder: str) -> list[str]:
+    """Return the words that name a folder; NSIS wants no quotes around it, so they go one by one."""
+    return f"/D={folder}".split(" ")
 
 
 def serve(pc: WinePC, command: Path, port: int, *options: str) -> None:

@@ -137,6 +137,9 @@ class WinePC:
             "WINEDEBUG": "-all",
             "WINEDLLOVERRIDES": "mscoree,mshtml,winedbg.exe=",
             "BROWSER": "",
+            # what another Python on the PC may have left
+            "PYTHONHOME": r"C:\nowhere",
+            "PYTHONPATH": r"C:\nowhere",
         }
         self.drive = folder / "drive_c"
         self._programs: list[Program] = []
