@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -38,6 +39,9 @@ _NO_LIMIT = 1_000_000
 _COMMENT_LETTERS = 64  # of Error Comment (0000,0902)
 _UNANSWERED = 1  # request that waits behind another; a sender that keeps to the standard has none
 _LAST_FRAGMENT = 0b10  # of a command or a data set, in a fragment's first byte; PS3.8, annex E.2
+
+# A stranger's title that a person may type as part of a command; others could hold one of their own.
+_TYPABLE = re.compile(r"[\w.-]+", re.ASCII)
 
 Store = Callable[[str, str, bytes, Source], None]
 Note = Callable[[str, Source, str], None]
@@ -151,9 +155,8 @@ class Provider:
             message = f"It calls this node {called}, but this node's AE title is {self._settings.ae_title}."
         elif source not in self._allowed:
             reason, code = _UNKNOWN_CALLING, "unknown_sender"
-            message = (
-                f"It may not send: start Fracture Edge with --allow {source.ae_title}@{source.address}."
-            )
+            title = source.ae_title if _TYPABLE.fullmatch(source.ae_title) else "AE"
+            message = f"It may not send: start Fracture Edge with --allow {title}@{source.address}."
         elif self._server.known_associations > self._settings.max_associations:
             reason, code = _LIMIT_EXCEEDED, "too_many_associations"
             message = f"More than {self._settings.max_associations} connections are open at once."

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
 import secrets
 import time
 from collections import OrderedDict
@@ -82,26 +83,39 @@ class PasswordFile:
         fast_hash = hmac.digest(self._key, password.encode(), "sha256")
         if self._known and hmac.compare_digest(fast_hash, self._known):
             return
-        self._require_patience(address)
+        guesser = _guesser(address)
+        self._require_patience(guesser)
         if hmac.compare_digest(_slow_hash(password, self._salt), self._hash):
             self._known = fast_hash
-            self._guesses.pop(address, None)
+            self._guesses.pop(guesser, None)
             return
-        self._remember(address)
+        self._remember(guesser)
         raise PasswordRefused("This is not the password of this computer.")
 
-    def _require_patience(self, address: str) -> None:
-        count, since_s = self._guesses.get(address, (0, 0.0))
+    def _require_patience(self, guesser: str) -> None:
+        count, since_s = self._guesses.get(guesser, (0, 0.0))
         wait_s = min(2.0 ** (count - _GUESSES), _LONGEST_WAIT_S) if count >= _GUESSES else 0.0
         left_s = since_s + wait_s - self._clock()
         if left_s > 0:
             raise TooManyGuesses("Too many wrong passwords. Wait, then try again.", int(left_s) + 1)
 
-    def _remember(self, address: str) -> None:
-        count, _ = self._guesses.pop(address, (0, 0.0))
-        self._guesses[address] = (count + 1, self._clock())
+    def _remember(self, guesser: str) -> None:
+        count, _ = self._guesses.pop(guesser, (0, 0.0))
+        self._guesses[guesser] = (count + 1, self._clock())
         while len(self._guesses) > _MAX_ADDRESSES:
             self._guesses.popitem(last=False)
+
+
+def _guesser(address: str) -> str:
+    """Return an IPv4 address as it is, of an IPv6 one its network: a computer may have all of it.
+
+    Source:
+        RFC 4291, section 2.5.4: the first 64 bits are the network's.
+    """
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv4Address) or parsed.ipv4_mapped is not None:
+        return address
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 def _slow_hash(password: str, salt: bytes) -> bytes:

@@ -149,6 +149,18 @@ def test_stranger_is_rejected_with_the_reason(
     assert node.studies() == []
 
 
+@pytest.mark.parametrize(
+    ("title", "shown"), [("STRANGER", "STRANGER"), ("$(reboot)", "AE"), ("x;reboot", "AE"), ("a&b", "AE")]
+)
+def test_stranger_s_title_is_no_command_for_who_reads_it(
+    node: Node, tmp_path: Path, title: str, shown: str
+) -> None:
+    send(node, tmp_path, xray(1), title=title)
+    assert [incident.message for incident in node.incidents()] == [
+        f"It may not send: start Fracture Edge with --allow {shown}@127.0.0.1."
+    ]
+
+
 def test_known_title_at_another_address_is_a_stranger(toy_predictor: Predictor, tmp_path: Path) -> None:
     allowed = (Peer("STORESCU", "192.0.2.7"), Peer("OTHER", "127.0.0.1"))
     with running_node(toy_predictor, allowed=allowed) as node:

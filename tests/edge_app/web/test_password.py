@@ -67,6 +67,17 @@ def test_guesses_wait_longer_each_time_and_others_do_not(path: Path) -> None:
     file.check(basic(PASSWORD), THERE)
 
 
+def test_one_computer_s_many_ipv6_addresses_wait_together(path: Path) -> None:
+    file = PasswordFile(path, Clock())
+    for number in range(5):
+        with pytest.raises(PasswordRefused):
+            file.check(basic("a wrong guess"), f"2001:db8::{number}:1")
+    with pytest.raises(TooManyGuesses):
+        file.check(basic(PASSWORD), "2001:db8::9:9")
+    file.check(basic(PASSWORD), "2001:db8:0:1::1")
+    file.check(basic(PASSWORD), "fe80::1%eth0")
+
+
 def test_the_file_holds_a_salted_slow_hash_only(path: Path) -> None:
     kind, salt, slow_hash = path.read_text().strip().split(":")
     assert (kind, len(bytes.fromhex(salt)), len(bytes.fromhex(slow_hash))) == ("scrypt", 16, 32)
