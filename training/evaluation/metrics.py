@@ -311,26 +311,34 @@ def fit_calibration(labels: Labels, logits: Scores) -> Calibration:
         The calibration; its slope is positive, so the order of the scores stays.
 
     Raises:
-        DataError: the scores rise with normality instead of fracture.
+        DataError: the scores are all alike, or rise with normality instead of fracture.
 
     Source:
         Platt, Probabilistic outputs for support vector machines, 1999, section 2.2.
     """
     fractured = int(labels.sum())
     target = np.where(labels == 1, (fractured + 1) / (fractured + 2), 1 / (len(labels) - fractured + 2))
-    # Each sample stands once as fractured and once as normal, weighted by its target.
+    if np.ptp(logits) == 0:
+        raise _not_calibrated("all X-rays alike")
+    centre, spread = float(logits.mean()), float(logits.std())
+    # Each sample stands once as fractured and once as normal, weighted by its target; the fit does not
+    # move where scores hardly differ, so they are brought to a spread of one.
     fit = LogisticRegression(C=np.inf).fit(
-        np.tile(logits, 2)[:, np.newaxis],
+        np.tile((logits - centre) / spread, 2)[:, np.newaxis],
         np.repeat([1, 0], len(labels)),
         sample_weight=np.concatenate([target, 1 - target]),
     )
-    slope, intercept = float(fit.coef_[0, 0]), float(fit.intercept_[0])
+    slope = float(fit.coef_[0, 0]) / spread
     if slope <= 0:
-        raise DataError(
-            "The model scores normal X-rays higher than fractured ones, so it cannot be calibrated. "
-            "Train for more epochs or with other settings, in a new directory."
-        )
-    return Calibration(slope, intercept)
+        raise _not_calibrated("normal X-rays higher than fractured ones")
+    return Calibration(slope, float(fit.intercept_[0]) - slope * centre)
+
+
+def _not_calibrated(fault: str) -> DataError:
+    return DataError(
+        f"The model scores {fault}, so it cannot be calibrated. "
+        "Train for more epochs or with other settings, in a new directory."
+    )
 
 
 def fit_temperature(labels: Labels, logits: Scores) -> float:

@@ -180,6 +180,20 @@ def test_model_that_is_worse_than_chance_is_not_calibrated() -> None:
         fit_calibration(1 - LABELS, SCORES)
 
 
+def test_model_that_scores_all_alike_is_not_calibrated() -> None:
+    with pytest.raises(DataError, match="scores all X-rays alike"):
+        fit_calibration(LABELS, np.full(len(LABELS), 0.1))
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e-3, 1e-6])
+def test_calibration_does_not_depend_on_the_scale_of_the_scores(scale: float) -> None:
+    """A training that has hardly begun scores X-rays almost alike."""
+    calibration = fit_calibration(LABELS, SCORES)
+    scaled = fit_calibration(LABELS, scale * (SCORES + 3))
+    assert scaled.slope * scale == pytest.approx(calibration.slope, rel=1e-3)
+    assert scaled.intercept + 3 * calibration.slope == pytest.approx(calibration.intercept, rel=1e-3)
+
+
 def test_calibration_of_separated_classes_stays_finite() -> None:
     labels = np.array([0, 0, 0, 1, 1], np.float32)
     calibration = fit_calibration(labels, np.array([-2.0, -2.0, -2.0, 2.0, 2.0]))
