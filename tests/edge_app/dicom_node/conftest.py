@@ -93,7 +93,8 @@ def send_to(
     paths = [folder / f"{number}.dcm" for number in range(len(files))]
     for path, data in zip(paths, files, strict=True):
         path.write_bytes(data)
-    command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R", *words]
+    patience = ("-ta", "300", "-td", "300")  # seconds; 30 for an association is little on a busy machine
+    command = [require("storescu", "dcmtk"), "-v", "-aet", title, "-aec", called, "-R", *patience, *words]
     return subprocess.run(
         [*command, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
     )
