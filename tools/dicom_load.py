@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -25,8 +24,8 @@ from pynetdicom import AE
 
 from export.proof.drawn import draw_xray
 from tools.ports import free_port
+from tools.running_app import ROOT, running_app
 
-ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "models" / "default"
 TITLE = "LOAD"
 SIDE_PX = 1024
@@ -93,17 +92,10 @@ def measure(pictures: int, associations: int, side_px: int, bundle: Path) -> Fig
 
 @contextmanager
 def _running(bundle: Path) -> Iterator[tuple[psutil.Process, str, int]]:
-    page_port, dicom_port = free_port(), free_port()
-    words = ["--port", str(page_port), "--bundle", str(bundle), "--device", "cpu", "--study-idle", "1"]
-    words += ["--dicom", str(dicom_port), "--allow", f"{TITLE}@127.0.0.1"]
-    command = [sys.executable, "-m", "edge_app", *words]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            process.stderr.readline()  # written when it is ready
-            yield psutil.Process(process.pid), f"http://localhost:{page_port}/arrivals", dicom_port
-        finally:
-            process.kill()
+    port = free_port()
+    node = ("--study-idle", "1", "--dicom", str(port), "--allow", f"{TITLE}@127.0.0.1")
+    with running_app(bundle, *node) as (process_id, address):
+        yield psutil.Process(process_id), f"{address}/arrivals", port
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -21,9 +19,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from export.proof.drawn import draw_xray
 from tools.browser import open_page
 from tools.drawn_dicom import drawn_dicom
-from tools.ports import free_port
+from tools.running_app import ROOT, running_app
 
-ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "models" / "default"
 HEIGHT_PX, WIDTH_PX = 2880, 2304
 # By the browser's own clock: a script that asks again and again sees an answer up to half a second late.
@@ -92,7 +89,7 @@ def measure(files: Sequence[Path], times: int, bundle: Path) -> dict[str, list[W
     Returns:
         The waits by the files' names.
     """
-    with _running(bundle) as address, open_page(address) as page:
+    with running_app(bundle) as (_, address), open_page(address) as page:
         return {file.name: [_bring_in(page, address, file) for _ in range(times + 1)][1:] for file in files}
 
 
@@ -115,29 +112,6 @@ def _bring_in(page: Page, address: str, file: Path) -> Wait:
     page.locator("#viewer").wait_for()
     begin, answer, picture = page.evaluate("[times.begin, times.judged, times.viewer]")
     return Wait(answer - begin, picture - begin)
-
-
-@contextmanager
-def _running(bundle: Path) -> Iterator[str]:
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "edge_app",
-        "--port",
-        str(port),
-        "--bundle",
-        str(bundle),
-        "--device",
-        "cpu",
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            process.stderr.readline()  # written when it is ready
-            yield f"http://localhost:{port}"
-        finally:
-            process.kill()
 
 
 if __name__ == "__main__":

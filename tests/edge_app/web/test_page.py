@@ -35,7 +35,7 @@ def test_chosen_file_is_answered(page: Page, white_png: bytes) -> None:
     expect(page.locator("#judged").get_by_text("Assistive tool, not a diagnosis")).to_be_in_viewport()
     expect(page.locator("#heat-caption")).to_contain_text("Where to look")
     expect(page.locator("#judged")).to_contain_text("Device: cpu")
-    expect(page.locator("#read")).to_contain_text("left hand.png: Fracture Detected.")
+    expect(page.locator("#aloud")).to_contain_text("left hand.png: Fracture Detected.")
 
 
 def test_real_xray_is_answered_and_shown(page: Page, default_address: str, xray_dir: Path) -> None:

@@ -25,7 +25,7 @@ let lastUse = Date.now();
 let question = null; // pictures of which the person has not yet said whose they are
 
 const say = (text) => { byId("status").textContent = text; };
-const read = (text) => { byId("read").textContent = text; }; // aloud only: to the eye the answer says it
+const readAloud = (text) => { byId("aloud").textContent = text; }; // to the eye the answer says it
 
 function take(files, leftOut, missing) {
   const told = [
@@ -89,7 +89,7 @@ function renderPicture(entry, picture) {
   if (picture.answer) fillAnswer(picture.answer);
   askForPatient(entry, picture);
   seen = picture;
-  read(summary(picture));
+  readAloud(summary(picture));
   byId("answer").focus({ preventScroll: true });
   if (picture.answer) look(picture);
 }
