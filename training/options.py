@@ -78,7 +78,9 @@ def _add_network(group: argparse._ActionsContainer) -> None:
 
 def _add_epochs(group: argparse._ActionsContainer) -> None:
     share_help = "of the X-rays of an --epoch_size; 0 for what the data have"
+    members_help = "networks that begin alike and learn in different orders; their weights are averaged"
     add_option(group, "epochs", type=whole_number(1), default=50, help="at most")
+    add_option(group, "members", type=whole_number(1), default=1, help=members_help)
     add_option(group, "epoch_size", type=whole_number(0), default=0, help="X-rays; 0 for each one once")
     add_option(group, "fractured_share", type=from_0_below_1, default=0.0, help=share_help)
     add_option(group, "batch_size", type=whole_number(1), default=BATCH_SIZE, help="over all processors")
@@ -143,6 +145,7 @@ def configure(options: argparse.Namespace, dataset: Dataset, **chosen: Any) -> C
         weights=options.weights,
         image_size=options.image_size,
         epochs=options.epochs,
+        members=options.members,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         dropout=options.dropout,

@@ -201,6 +201,7 @@ def test_split_of_other_settings_is_not_followed_before_an_epoch_has_ended(
         weights="none",
         image_size=32,
         epochs=1,
+        members=1,
         batch_size=8,
         learning_rate=1e-3,
         dropout=0,

@@ -25,10 +25,13 @@ from training.learning.learner import Learner, assign
 from training.learning.stages import Stage, apply_stage, plan_stages, stage_rate
 from training.learning.strategies import is_chief, share_of_batch
 from training.networks.architectures import build_model
+from training.runs import rundir
 from training.runs.config import BEST, Config
 
 DRAWS_PER_EPOCH = 1_000_000
 _STEPS_BETWEEN_LOSSES = 10
+# A member's order, augmentation and dropout come from the run's seed and so many more for each before it.
+_SEEDS_BETWEEN_MEMBERS = 2**16
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ def fit(
     pretrained: bool,
     run_dir: Path,
     strategy: tf.distribute.Strategy,
+    member: int = 0,
 ) -> None:
     """Train a model from where its run stands, keeping its last and its best state on disk.
 
@@ -50,12 +54,14 @@ def fit(
         pretrained: Whether these were learned before, so that training goes in stages.
         run_dir: The run directory, which receives `history.csv` and the checkpoints.
         strategy: Who trains.
+        member: Which of the run's members, from 0.
 
     Raises:
         DataError: the training diverged.
         RunError: the last state cannot be read.
     """
-    keeper = Keeper(run_dir, is_chief(strategy))
+    keeper = Keeper(rundir.member_dir(run_dir, member), is_chief(strategy))
+    seed = (config.seed + member * _SEEDS_BETWEEN_MEMBERS) % 2**32
     if keeper.epochs_done:
         keeper.restore_weights(model.variables)
         logger.info("Going on after epoch %d of %d.", keeper.epochs_done, config.epochs)
@@ -68,12 +74,12 @@ def fit(
         learner = _learner(config, data, model, stage, strategy)
         if keeper.epochs_done > stage.first_epoch:
             keeper.restore_learner(learner.variables)
-        batches = _distributed(config, data, keeper.epochs_done, strategy)
+        batches = _distributed(config, data, seed, keeper.epochs_done, strategy)
         for epoch in range(keeper.epochs_done, stage.end):
             if stage is stages[-1] and keeper.has_converged(stage, config.patience):
                 logger.info("No better epoch for %d epochs; training ends here.", config.patience)
                 return
-            _seed_dropout(model, config.seed, epoch)
+            _seed_dropout(model, seed, epoch)
             begin = monotonic()
             loss = _run_epoch(
                 learner, batches, _steps(config, data), f"epoch {epoch + 1} of {config.epochs}"
@@ -109,7 +115,7 @@ def _learner(
 
 
 def _distributed(
-    config: Config, data: TrainingData, first_epoch: int, strategy: tf.distribute.Strategy
+    config: Config, data: TrainingData, seed: int, first_epoch: int, strategy: tf.distribute.Strategy
 ) -> Iterator[Any]:
     """Make the stream of batches for the replicas of this process."""
     chosen = data.chosen(TRAIN)
@@ -119,7 +125,7 @@ def _distributed(
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         share = share_of_batch(context)
         return training_batches(
-            data.scan, chosen, weights, config.batch_size, config.seed, first_epoch, share, sampling
+            data.scan, chosen, weights, config.batch_size, seed, first_epoch, share, sampling
         )
 
     return iter(strategy.distribute_datasets_from_function(batches))

@@ -31,6 +31,7 @@ class Keeper:
         self._run_dir = run_dir
         self._writes = writes
         if writes:
+            (run_dir / rundir.LAST_CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
             self._tensorboard = tf.summary.create_file_writer(str(run_dir / rundir.TENSORBOARD))
         self._path = run_dir / rundir.LAST_CHECKPOINT
         self._last = rundir.read_state(self._path)

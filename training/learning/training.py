@@ -29,7 +29,8 @@ from training.evaluation.scorers import KerasScorer, fold_calibration
 from training.evaluation.shortcuts import audit_shortcuts
 from training.learning import strategies
 from training.learning.fit import fit
-from training.learning.keeper import chosen_epoch
+from training.learning.keeper import chosen_epoch, values_of
+from training.learning.learner import assign
 from training.networks.architectures import build_model
 from training.networks.weights import RANDOM, load_weights
 from training.runs import rundir
@@ -85,10 +86,31 @@ def train(
         elif chief:
             rundir.write_json(run_dir / rundir.PROVENANCE, describe_run(dataset, start, sides))
             rundir.write_csv(run_dir / rundir.SPLIT, rows)
-        fit(config, data, model, start != RANDOM, run_dir, strategy)
+        _fit_members(config, data, model, start != RANDOM, run_dir, strategy)
         if chief:
             finish(config, data, run_dir, scored, audits)
         strategies.wait_for_all(strategy)
+
+
+def _fit_members(
+    config: Config,
+    data: TrainingData,
+    model: keras.Model,
+    pretrained: bool,
+    run_dir: Path,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """Train a run's members one after the other, each from the model's start."""
+    if config.members > 1 and not pretrained:
+        logger.warning(
+            "From random weights, networks often learn what cannot be averaged. The evaluation will tell."
+        )
+    start = values_of(model.variables)
+    for member in range(config.members):
+        if config.members > 1:
+            logger.info("Member %d of %d.", member + 1, config.members)
+        assign(model.variables, start)
+        fit(config, data, model, pretrained, run_dir, strategy, member)
 
 
 def finish(
@@ -140,11 +162,25 @@ def finish(
 
 
 def _kept_model(config: Config, run_dir: Path) -> keras.Model:
-    """Build the run's model for whole squares, with the weights of the epoch that was kept."""
+    """Build the run's model for whole squares, with the mean of what was kept of its members.
+
+    Source:
+        Wortsman et al., Model soups, ICML 2022: fine-tuned from one start, networks can be averaged.
+    """
     model = build_model(config.model, config.image_size, config.dropout)
-    kept = rundir.chosen_checkpoint(run_dir, chosen_epoch(rundir.read_csv(run_dir / rundir.HISTORY)))
-    rundir.assign_state(kept, rundir.read_state(kept), "weight", model.variables)
+    kept = [_kept_values(rundir.member_dir(run_dir, member), model) for member in range(config.members)]
+    assign(
+        model.variables, [np.mean(each, axis=0).astype(each[0].dtype) for each in zip(*kept, strict=True)]
+    )
     return model
+
+
+def _kept_values(member_dir: Path, model: keras.Model) -> list[NDArray[Any]]:
+    """Read the epoch that was kept of a member; the model has its values afterwards."""
+    epoch = chosen_epoch(rundir.read_csv(member_dir / rundir.HISTORY))
+    kept = rundir.chosen_checkpoint(member_dir, epoch)
+    rundir.assign_state(kept, rundir.read_state(kept), "weight", model.variables)
+    return values_of(model.variables)
 
 
 def _predictions(

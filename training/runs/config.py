@@ -39,6 +39,9 @@ RUN_FORMAT = 6
 class Config:
     """Everything that a run's result depends on; `dataset_sha256` tells the data's version.
 
+    `members` networks begin alike and learn from the X-rays in different orders; the result has the mean of
+    their weights.
+
     `epoch_size` X-rays, of which the share `fractured_share` is fractured, make an epoch; 0 for each X-ray
     once. `window` is the side in pixels of what a training step sees of each, 0 for the whole square, and
     `zoom` the share that is zoomed into; `smoothing` how far labels are moved towards one half,
@@ -54,6 +57,7 @@ class Config:
     weights: str
     image_size: int
     epochs: int
+    members: int
     batch_size: int
     learning_rate: float
     dropout: float

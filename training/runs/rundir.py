@@ -86,6 +86,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def member_dir(run_dir: Path, member: int) -> Path:
+    """Return where a member, from 0, keeps its history and states; the first in the run itself."""
+    return run_dir / f"member-{member + 1}" if member else run_dir
+
+
 def chosen_checkpoint(run_dir: Path, epoch: int) -> Path:
     """Return where the chosen state is kept, which came out of an epoch counted from 1."""
     return run_dir / "checkpoint" / f"chosen-{epoch:03d}.npz"
@@ -155,7 +160,6 @@ def _begin(run_dir: Path, config: Mapping[str, Any]) -> None:
     path = run_dir / CONFIG
     if not has_begun(run_dir):
         write_json(path, config)
-        (run_dir / "checkpoint").mkdir(exist_ok=True)
     found = _read_json(path)
     if found is None:
         raise RunError(f"{path} cannot be read. Name a new directory with --out.")
