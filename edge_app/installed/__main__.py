@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import webbrowser
@@ -249,12 +248,15 @@ def _uninstall(options: argparse.Namespace) -> int:
     linux.disintegrate(home)
     processes.stop(home)
     try:
-        shutil.rmtree(home.path)
+        home.remove()
     except OSError as error:
         raise NotWritable(
             f"{error.filename} cannot be deleted: {error.strerror}. Run this as who installed it."
         ) from error
     logger.info("Fracture Edge is off this PC.")
+    if home.path.exists():
+        left = ", ".join(path.name for path in sorted(home.path.iterdir()))
+        logger.info("What else lies in %s was left there: %s", home.path, left)
     return 0
 
 

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,21 @@ from edge_app.model.choice import CHOICE
 
 _UNFINISHED = ".unfinished"
 _KEY = "trusted.pub.pem"
+# `current` first: once it is gone, nothing is installed.
+_OWN = (
+    "current",
+    "versions",
+    "deployments",
+    "icon.*",
+    "guide-*.html",
+    "bin/fracture-edge*",
+    f"bin/.*{_UNFINISHED}",
+    f".*{_UNFINISHED}",
+    ".model-*",
+    ".lock",
+)
+# They hold what is theirs: our own folder of commands, and what dpkg and Windows uninstall by.
+_KNOWN = (*_OWN, "bin", "package", "uninstall.exe")
 
 
 @dataclass(frozen=True)
@@ -174,6 +190,27 @@ class Home:
         for folder in self.versions.iterdir():
             if folder.relative_to(self.path).as_posix() not in programs:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def strangers(self) -> list[str]:
+        """Return what lies in the folder, or beside the command, that no installation put there."""
+        entries = [*self.path.glob("*"), *self.command.parent.glob("*")]
+        names = [entry.relative_to(self.path).as_posix() for entry in entries]
+        return sorted(name for name in names if not any(fnmatch(name, known) for known in _KNOWN))
+
+    def remove(self) -> None:
+        """Delete what installations put into the folder, and the folder, unless something else is in it.
+
+        Raises:
+            OSError: something cannot be deleted.
+        """
+        for entry in [entry for own in _OWN for entry in self.path.glob(own)]:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        for folder in (self.command.parent, self.path):
+            with suppress(OSError):  # not empty, or where a disk is mounted
+                folder.rmdir()
 
     @contextmanager
     def arriving(self, folder: Path) -> Iterator[Path]:

@@ -164,7 +164,8 @@ def _refuse_older(release: Release, home: Home, wishes: Wishes) -> None:
 def _preflight(release: Release, source: Path, home: Home, port: int, wishes: Wishes) -> None:
     own = home.is_installed and processes.health(port) is not None
     copied = not wishes.link and not source.is_relative_to(home.versions)
-    facts = preflight.facts_of(home.path, own or preflight.is_free(port))
+    strangers = () if home.is_installed else home.strangers()
+    facts = preflight.facts_of(home.path, own or preflight.is_free(port), strangers)
     results = preflight.checks(release, facts, copied, port)
     logger.info("This PC:")
     for result in results:

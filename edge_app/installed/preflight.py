@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,10 @@ _HAS_AVX2 = 40  # PF_AVX2_INSTRUCTIONS_AVAILABLE
 
 @dataclass(frozen=True)
 class Facts:
-    """What a PC has. `system_version` is that of glibc or Windows; sizes in bytes."""
+    """What a PC has. `system_version` is that of glibc or Windows; sizes in bytes.
+
+    `strangers` is what lies where the app is to be installed and did not come with it.
+    """
 
     system: str
     machine: str
@@ -35,6 +39,7 @@ class Facts:
     writable: bool
     port_is_free: bool
     prefix_length: int
+    strangers: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,13 @@ def checks(release: Release, facts: Facts, copied: bool, port: int) -> list[Chec
             "Install as administrator, or elsewhere with --prefix.",
         ),
         Check(
+            "folder",
+            "a folder of its own",
+            f"it also holds {_some(facts.strangers)}" if facts.strangers else "its own",
+            not facts.strangers,
+            "Name one that does not exist yet with --prefix (Windows: /D=).",
+        ),
+        Check(
             f"port {port}",
             "free",
             "free" if facts.port_is_free else "used by another program",
@@ -144,12 +156,13 @@ def require(results: list[Check]) -> None:
         raise UnfitComputer(f"This PC cannot run Fracture Edge. {told} Nothing was changed.")
 
 
-def facts_of(prefix: Path, port_is_free: bool) -> Facts:
+def facts_of(prefix: Path, port_is_free: bool, strangers: Sequence[str] = ()) -> Facts:
     """Ask this PC what it has.
 
     Args:
         prefix: Where the app is to be installed; it need not exist yet.
         port_is_free: Whether nobody but the app itself listens on its port.
+        strangers: What lies there that did not come with the app.
     """
     existing = next(path for path in [prefix, *prefix.parents] if path.exists())
     return Facts(
@@ -162,6 +175,7 @@ def facts_of(prefix: Path, port_is_free: bool) -> Facts:
         writable=_may_write(existing),
         port_is_free=port_is_free,
         prefix_length=len(str(prefix)) + _RELEASE_LENGTH,
+        strangers=strangers,
     )
 
 
@@ -224,6 +238,10 @@ def _may_write(existing: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -13,7 +13,6 @@ stop() {  # exit code, sentence
 main() {
     umask 022
     here=$(cd -P -- "$(dirname -- "$0")" && pwd)
-    cd -- "$here"
     [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] ||
         stop 4 "This is the file for 64-bit PCs with Linux; this is $(uname -s) $(uname -m). Get the file for this PC."
     has=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')
@@ -21,12 +20,12 @@ main() {
     [ "$oldest" = "@GLIBC@" ] ||
         stop 4 "This PC has glibc ${has:-none}, needed is @GLIBC@ or later. Use a newer Linux."
     printf 'Checking that every file is as it was released ... '
-    sha256sum --check --quiet --strict SHA256SUMS >&2 2>/dev/null ||
+    (cd -- "$here" && sha256sum --check --quiet --strict SHA256SUMS >&2 2>/dev/null) ||
         stop 5 "no." "A file is damaged, or its copy was cut off: copy it to the stick again."
     printf 'yes\n'
     # Without /proc, as in a bare chroot, a program cannot tell where it lies, nor find its libraries there.
     [ -e /proc/self/exe ] || export LD_LIBRARY_PATH="$here/runtime/lib"
-    runtime/bin/python3 -IBc '' 2>/dev/null ||
+    "$here/runtime/bin/python3" -IBc '' 2>/dev/null ||
         stop 8 "Programs cannot be started from $here. Unpack the file elsewhere, such as in the home folder."
     exec "$here/runtime/bin/python3" -IB -m edge_app.installed install --source "$here" "$@"
 }

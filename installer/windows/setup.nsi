@@ -202,8 +202,8 @@ Function TakeBack
         RMDir /r "$INSTDIR\${RELEASE}"
     ${EndIf}
     ${IfNot} ${FileExists} "$INSTDIR\current"
-        RMDir /r "$INSTDIR\versions"
-        RMDir /r "$INSTDIR\deployments"
+        RMDir "$INSTDIR\versions"
+        RMDir "$INSTDIR\deployments"
         Delete "$INSTDIR\.lock"
         RMDir "$INSTDIR"
     ${EndIf}
@@ -218,12 +218,13 @@ Section Uninstall
     RMDir /r "$INSTDIR\deployments"
     ; The program that waited for the app ends a moment after it, and until then holds its own file.
     ${For} $1 1 40
-        RMDir /r "$INSTDIR\bin"
-        ${IfNot} ${FileExists} "$INSTDIR\bin\*.*"
+        Delete "$INSTDIR\bin\fracture-edge*.exe"
+        ${IfNot} ${FileExists} "$INSTDIR\bin\fracture-edge*.exe"
             ${Break}
         ${EndIf}
         Sleep 500
     ${Next}
+    RMDir "$INSTDIR\bin"
     Delete "$INSTDIR\current"
     Delete "$INSTDIR\icon.svg"
     Delete "$INSTDIR\icon.ico"

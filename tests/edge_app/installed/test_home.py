@@ -70,6 +70,27 @@ def test_reader_always_sees_a_whole_record_while_it_is_switched(home: Home, toy_
     assert seen <= {"versions/1.0-aaaa\n1\n", "versions/2.0-bbbb\n2\n"}
 
 
+def test_removal_takes_only_what_an_installation_put_there(home: Home, toy_bundle: Path) -> None:
+    deploy(home, "1.0-aaaa", toy_bundle)
+    replace_file(home.command, b"#!/bin/sh", 0o755)
+    (home.path / ".lock").touch()
+    (home.path / "X-rays").mkdir()
+    for own in ("X-rays/hand.dcm", "bin/another"):
+        (home.path / own).write_text("the clinic's")
+    assert home.strangers() == ["X-rays", "bin/another"]
+    home.remove()
+    left = sorted(path.relative_to(home.path).as_posix() for path in home.path.rglob("*"))
+    assert left == ["X-rays", "X-rays/hand.dcm", "bin", "bin/another"]
+
+
+def test_removal_takes_the_folder_where_nothing_else_is_in_it(home: Home, toy_bundle: Path) -> None:
+    deploy(home, "1.0-aaaa", toy_bundle)
+    replace_file(home.command, b"#!/bin/sh", 0o755)
+    assert home.strangers() == []
+    home.remove()
+    assert not home.path.exists()
+
+
 def test_folder_that_could_not_be_filled_leaves_nothing(home: Home) -> None:
     def fill() -> None:
         with home.arriving(home.versions / "4.0") as folder:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_app.errors import UnfitComputer
 from edge_app.installed.home import Home
 from edge_app.installed.install import Wishes, install, roll_back, update_model
 from edge_app.installed.release import MODEL, read_release
@@ -91,6 +92,21 @@ def test_repaired_upgrade_is_still_rolled_back_to_the_version_before(pc: PC, dam
     assert pc.version == "2.0"
     roll_back(pc.home)
     assert pc.version == "1.0"
+
+
+def test_folder_that_holds_something_else_is_refused_and_left_alone(pc: PC) -> None:
+    pc.home.path.mkdir()
+    (pc.home.path / "X-rays").write_text("the clinic's")
+    with pytest.raises(UnfitComputer, match="folder: it also holds X-rays.*Nothing was changed"):
+        pc.install("1.0")
+    assert [path.name for path in pc.home.path.iterdir()] == ["X-rays"]
+
+
+def test_what_came_into_the_folder_later_is_no_obstacle_to_an_upgrade(pc: PC) -> None:
+    pc.install("1.0")
+    (pc.home.path / "X-rays").write_text("the clinic's")
+    pc.install("2.0")
+    assert pc.version == "2.0"
 
 
 def test_first_installation_that_is_repaired_has_nothing_to_return_to(pc: PC) -> None:
