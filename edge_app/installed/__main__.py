@@ -10,17 +10,20 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import webbrowser
 from collections.abc import Sequence
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 
 from edge_app.errors import (
     BundleError,
     DamagedFiles,
     EdgeError,
+    InstallError,
     NotCertified,
     NotWritable,
     ReleaseRefused,
@@ -31,6 +34,7 @@ from edge_app.installed import linux, processes
 from edge_app.installed.certificate import certified_device, certify, not_certified
 from edge_app.installed.home import Home
 from edge_app.installed.install import Wishes, default_prefix, install, roll_back, update_model
+from edge_app.installed.preflight import is_free
 from edge_app.installed.release import read_release, verify_release
 from edge_app.model.bundle import load_bundle
 from edge_app.model.room import FIRST_ANSWER_S, bounded_time
@@ -47,6 +51,7 @@ EXIT_CODES: dict[type[EdgeError], int] = {
     NotWritable: 8,
 }
 _OTHER = 9
+_LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
 
 logger = logging.getLogger("fracture-edge")
 
@@ -62,6 +67,8 @@ def main(arguments: Sequence[str] | None = None, first_answer_s: float = FIRST_A
         The exit code.
     """
     options = _parser().parse_args(arguments, argparse.Namespace(first_answer_s=first_answer_s))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a console may lack a path's letters
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
     os.umask(0o022)
     try:
@@ -87,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     serve = add("serve", _serve, "run the app here until it is stopped")
-    serve.add_argument("--port", type=int, help="another port than the installed one")
+    serve.add_argument("--port", type=_port, help="another port than the installed one")
     add_node_arguments(serve)
     add("open", _open, "start the app if it does not run, and open its page")
     add("status", _status, "tell what is installed and whether it runs")
@@ -108,7 +115,7 @@ def _add_install(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--source", type=Path, default=Path(sys.prefix).parent, help="the release's folder"
     )
-    command.add_argument("--port", type=int, help="where the app listens (default: 5000, or as before)")
+    command.add_argument("--port", type=_port, help="where the app listens (default: 5000, or as before)")
     command.add_argument(
         "--trusted-key", type=Path, metavar="FILE", help="the key that must have signed this"
     )
@@ -119,6 +126,15 @@ def _add_install(command: argparse.ArgumentParser) -> None:
     command.add_argument("--link", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--yes", action="store_true", help="do not ask")
     command.set_defaults(prefix=None)  # asked for only here: a service has no home folder
+
+
+def _port(text: str) -> int:
+    """Take a port that a program without special rights may listen on, as the service is one."""
+    if text.isdecimal() and _LOWEST_PORT <= int(text) <= _HIGHEST_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"expected a number from {_LOWEST_PORT} to {_HIGHEST_PORT}, got {text}"
+    )
 
 
 def _own_prefix() -> Path:
@@ -133,11 +149,10 @@ def _install(options: argparse.Namespace) -> int:
     wishes = Wishes(options.port, options.trusted_key, options.allow_older, options.link)
     runs = bool(processes.of(home)) if home.is_installed else False
     deployment = install(options.source.absolute(), home, wishes)
-    if sys.platform != "win32" and linux.integrate(home, not options.no_service):
-        runs = False
-    if runs:
-        _restart(home)
-    logger.info("Fracture Edge is installed in %s. Start it with: fracture-edge open", home.path)
+    if sys.platform != "win32":
+        linux.integrate(home, not options.no_service)
+    _after_switch(home, runs)
+    logger.info("Fracture Edge is installed in %s. Start it with: %s open", home.path, _words_for(home))
     logger.info("Its page: http://localhost:%d", deployment.port)
     return 0
 
@@ -151,6 +166,11 @@ def _serve(options: argparse.Namespace) -> int:
     if processes.health(port) is not None:
         logger.info("Fracture Edge runs already: http://localhost:%d", port)
         return 0
+    if options.port is None and not is_free(port):
+        raise InstallError(
+            f"Port {port} is used by another program. End that, or install Fracture Edge again from the "
+            "stick with --port N (Windows: /PORT=N)."
+        )
     words = ["--port", str(port), "--bundle", str(home.model(deployment.number))]
     words += ["--device", certified_device(home, deployment), *node_words(vars(options))]
     key = home.key(deployment.number)
@@ -181,7 +201,7 @@ def _status(options: argparse.Namespace) -> int:
     logger.info("Certificate %s", home.folder(deployment.number) / "certificate.txt")
     answer = processes.health(deployment.port)
     if answer is None:
-        logger.info("Not running. Start it with: fracture-edge open")
+        logger.info("Not running. Start it with: %s open", _words_for(home))
         return NOT_RUNNING
     logger.info("Running on %s: http://localhost:%d", answer["device"], deployment.port)
     return 0
@@ -190,7 +210,14 @@ def _status(options: argparse.Namespace) -> int:
 def _stop(options: argparse.Namespace) -> int:
     home = Home(options.prefix)
     linux.stop_service()
-    logger.info("Stopped; %d process(es) ended.", processes.stop(home))
+    count = processes.stop(home)
+    deployment = home.known()
+    if deployment is not None and processes.health(deployment.port) is not None:
+        raise InstallError(
+            f"Fracture Edge at http://localhost:{deployment.port} runs on, as another user's. Stop it as "
+            "that user, or as administrator."
+        )
+    logger.info("Stopped; %d process(es) ended.", count)
     return 0
 
 
@@ -274,6 +301,14 @@ def _start(home: Home) -> None:
     deployment = home.current()
     python = str(home.python(deployment, windowed=True))
     processes.start([python, "-IB", "-m", "edge_app.installed", "serve"], deployment.port)
+
+
+def _words_for(home: Home) -> str:
+    """Return how the command is called on this PC: by its name where the PATH leads to it."""
+    found = shutil.which(home.command.name)
+    if found and Path(found).resolve() == home.command.resolve():
+        return home.command.name
+    return f'"{home.command}"'
 
 
 def _agreed(options: argparse.Namespace, question: str) -> bool:

@@ -3,48 +3,56 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from edge_app.errors import InstallError
+from edge_app.errors import InstallError, NotWritable
 from edge_app.installed.home import Home, replace_file
+from edge_app.installed.processes import await_answer
 
 UNIT = "fracture-edge.service"
 _SYSTEMD_RUNS = Path("/run/systemd/system")
+# What systemd's ProtectHome hides.
+_HOMES = ("/home", "/root", "/run/user")
 
 
-def integrate(home: Home, service: bool) -> bool:
+def integrate(home: Home, service: bool) -> None:
     """Put the command on the path, the app in the menu, and for root the service under systemd.
 
     Args:
         home: The installation.
         service: Whether a service is wanted.
 
-    Returns:
-        Whether there is a service.
+    Raises:
+        NotWritable: no right, or no space.
+        InstallError: systemd does not take the service.
     """
     command, entry, unit = _places()
-    command.parent.mkdir(parents=True, exist_ok=True)
-    if command.is_symlink() or not command.exists():
-        command.unlink(missing_ok=True)
-        command.symlink_to(home.command)
-    _fill_in(home, "fracture-edge.desktop", entry)
-    if not (service and is_root() and _SYSTEMD_RUNS.is_dir()):
-        return unit.is_file()
-    _fill_in(home, UNIT, unit)
-    _systemctl("daemon-reload")
-    _systemctl("enable", UNIT)
-    _systemctl("restart", UNIT)
-    return True
+    _link(command, home.command)
+    _lay(home, entry)
+    if service and is_root() and _SYSTEMD_RUNS.is_dir():
+        _lay(home, unit)
+        _systemctl("daemon-reload")
+        _systemctl("enable", UNIT)
 
 
 def restart_service(home: Home) -> bool:
-    """Restart the service where there is one; tell whether there is."""
-    if not has_service() or not is_root():
+    """Restart the installation's service where it has one; tell whether it has.
+
+    Raises:
+        InstallError: it does not answer, or systemd does not start it.
+    """
+    if not (has_service() and is_root() and _belongs(_places()[2], home)):
         return False
     _systemctl("restart", UNIT)
+    if not await_answer(home.current().port, service_runs):
+        raise InstallError(
+            f"The service was started and does not answer. See journalctl -u {UNIT}; `fracture-edge "
+            "rollback` returns to the version before, if there is one."
+        )
     return True
 
 
@@ -67,13 +75,13 @@ def service_runs() -> bool:
 def disintegrate(home: Home) -> None:
     """Take away what `integrate` put there, if it belongs to this installation."""
     command, entry, unit = _places()
-    if unit.is_file() and str(home.path) in unit.read_text(encoding="utf-8"):
+    if _belongs(unit, home):
         if _SYSTEMD_RUNS.is_dir():
             _systemctl("disable", "--now", UNIT)
         unit.unlink()
         if _SYSTEMD_RUNS.is_dir():
             _systemctl("daemon-reload")
-    if entry.is_file() and str(home.path) in entry.read_text(encoding="utf-8"):
+    if _belongs(entry, home):
         entry.unlink()
     if command.is_symlink() and command.readlink() == home.command:
         command.unlink()
@@ -90,10 +98,63 @@ def _places() -> tuple[Path, Path, Path]:
     return base / "bin" / "fracture-edge", entry, Path("/etc/systemd/system") / UNIT
 
 
-def _fill_in(home: Home, name: str, place: Path) -> None:
-    template = home.program(home.current()) / "system" / name
-    text = template.read_text(encoding="utf-8").replace("@PREFIX@", str(home.path))
-    replace_file(place, text.encode())
+def fill_in(template: str, prefix: Path) -> str:
+    """Return the text of the service or of the menu's entry for an installation.
+
+    Args:
+        template: With words between @ signs.
+        prefix: The installation's folder.
+
+    Source:
+        systemd.service(5), "Command lines"; Desktop Entry Specification 1.5, "The Exec key".
+    """
+    in_home = any(prefix.is_relative_to(folder) for folder in _HOMES)
+    words = {
+        "@UNIT_COMMAND@": _unit_command(prefix),
+        "@MENU_COMMAND@": _menu_command(prefix),
+        "@GUIDE@": (prefix / "guide-it.html").as_uri().replace("%", "%%"),
+        "@PROTECT_HOME@": "read-only" if in_home else "yes",
+        "@PREFIX@": str(prefix),
+    }
+    for word, value in words.items():
+        template = template.replace(word, value)
+    return template
+
+
+def _unit_command(prefix: Path) -> str:
+    return '"{}"'.format(str(Home(prefix).command).replace("%", "%%"))
+
+
+def _menu_command(prefix: Path) -> str:
+    quoted = re.sub(r'(["`$\\])', r"\\\1", str(Home(prefix).command))
+    return '"{}"'.format(quoted.replace("\\", "\\\\").replace("%", "%%"))
+
+
+def _belongs(place: Path, home: Home) -> bool:
+    """Tell whether a service or a menu's entry is there and starts this installation."""
+    if not place.is_file():
+        return False
+    text = place.read_text(encoding="utf-8")
+    return _unit_command(home.path) in text or _menu_command(home.path) in text
+
+
+def _lay(home: Home, place: Path) -> None:
+    template = home.program(home.current()) / "system" / place.name
+    replace_file(place, fill_in(template.read_text(encoding="utf-8"), home.path).encode())
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make a link to a file, in the place of an earlier link, but not of anything else."""
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+    except OSError as error:
+        raise NotWritable(
+            f"{link} cannot be written: {error.strerror}. The app is installed all the same: {target} "
+            "starts it. Get the right to write there, and install again for the command and the icon."
+        ) from error
 
 
 def _ask_systemd(*words: str) -> subprocess.CompletedProcess[str]:

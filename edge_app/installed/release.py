@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_app.errors import BundleError, DamagedFiles, ReleaseRefused
-from edge_app.model.signature import verify_manifest
+from edge_app.model.signature import read_key, verify_manifest
 
 FACTS = "release.json"
 SUMS = "SHA256SUMS"
@@ -111,7 +111,9 @@ def verify_signer(folder: Path, trusted_key: Path) -> None:
 
     Raises:
         ReleaseRefused: there is no signature, or it is not that key's.
+        BundleError: the file holds no such key.
     """
+    read_key(trusted_key)
     try:
         signature = (folder / SUMS_SIGNATURE).read_bytes()
     except OSError as error:

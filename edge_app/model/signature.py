@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_app.errors import BundleError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
 def verify_manifest(manifest: bytes, signature: bytes, key_path: Path) -> None:
@@ -24,8 +28,29 @@ def verify_manifest(manifest: bytes, signature: bytes, key_path: Path) -> None:
     Source:
         RFC 8032, section 5.1.
     """
+    from cryptography.exceptions import InvalidSignature
+
+    key = read_key(key_path)
+    try:
+        key.verify(base64.b64decode(signature.strip(), validate=True), manifest)
+    except (ValueError, InvalidSignature) as error:
+        raise BundleError(
+            f"The model bundle's signature is not that of the key {key_path}: the manifest was altered, or "
+            "signed with another key. Do not use it; install a bundle from whom you trust."
+        ) from error
+
+
+def read_key(key_path: Path) -> Ed25519PublicKey:
+    """Read a public key.
+
+    Args:
+        key_path: A PEM file with an Ed25519 public key.
+
+    Raises:
+        BundleError: it cannot be read, or holds no such key.
+    """
     # Imported here: without a trusted key nobody waits for it.
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -35,13 +60,7 @@ def verify_manifest(manifest: bytes, signature: bytes, key_path: Path) -> None:
         raise BundleError(_no_key(key_path)) from error
     if not isinstance(key, Ed25519PublicKey):
         raise BundleError(_no_key(key_path))
-    try:
-        key.verify(base64.b64decode(signature.strip(), validate=True), manifest)
-    except (ValueError, InvalidSignature) as error:
-        raise BundleError(
-            f"The model bundle's signature is not that of the key {key_path}: the manifest was altered, or "
-            "signed with another key. Do not use it; install a bundle from whom you trust."
-        ) from error
+    return key
 
 
 def _no_key(key_path: Path) -> str:

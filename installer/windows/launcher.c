@@ -71,7 +71,10 @@ int wmain(void) {
     WaitForSingleObject(process.hProcess, INFINITE);
     GetExitCodeProcess(process.hProcess, &code);
 #ifdef WINDOWED
-    if (code) MessageBoxW(NULL, L"Fracture Edge did not start. Call IT: in a command window, `fracture-edge open` says why.", L"Fracture Edge", MB_ICONERROR);
+    if (code) {
+        _snwprintf(command, LONGEST, L"Fracture Edge did not start. Call IT: in a command window, \"%ls\\bin\\fracture-edge\" open says why.", prefix);
+        MessageBoxW(NULL, command, L"Fracture Edge", MB_ICONERROR);
+    }
 #endif
     return (int)code;
 }

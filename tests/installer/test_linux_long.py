@@ -205,6 +205,20 @@ def test_service_is_closed_starts_and_stops_ten_times_and_leaves_with_the_app(
     assert booted.run("systemctl", "cat", UNIT).returncode != 0
 
 
+def test_service_runs_from_a_home_folder_with_spaces_and_other_letters(
+    booted: BootedSystem, xray: Path
+) -> None:
+    clinic = booted.root / "home" / "Zdjęcia Łódź"
+    clinic.mkdir(parents=True)
+    (clinic / "notes.txt").write_text("the clinic's")
+    booted.done(f"{STICK}/install.sh", "--yes", "--prefix", "/home/Zdjęcia Łódź/100 %")
+    assert json.loads(booted.ask(xray))["device"] == "cpu"
+    assert booted.run("systemctl", "is-active", UNIT).stdout.strip() == "active"
+    booted.done("fracture-edge", "uninstall", "--yes")
+    assert [path.name for path in clinic.iterdir()] == ["notes.txt"]
+    assert booted.run("systemctl", "cat", UNIT).returncode != 0
+
+
 def test_installed_app_writes_no_file_over_three_uploads(
     account: Account, built: Built, xray: Path
 ) -> None:

@@ -59,6 +59,14 @@ def test_disk_that_is_read_only_is_refused(system: BareSystem) -> None:
     assert "right to write: no, needed is yes. Install as administrator, or elsewhere" in refused.stderr
 
 
+def test_folder_of_other_programs_is_refused(system: BareSystem) -> None:
+    before = sorted(path.name for path in (system.root / "usr/local").iterdir())
+    refused = system.run(*INSTALL, "--prefix", "/usr/local")
+    assert refused.returncode == UNFIT
+    assert "folder: it also holds etc, games, include, ..." in refused.stderr
+    assert sorted(path.name for path in (system.root / "usr/local").iterdir()) == before
+
+
 def test_disk_without_space_is_refused_before_anything_is_copied(system: BareSystem) -> None:
     with disk(system, "-o", "size=100m") as mounted:
         refused = system.run(*INSTALL, "--prefix", f"{DISK}/clinic")

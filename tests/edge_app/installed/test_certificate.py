@@ -13,10 +13,10 @@ from tests.edge_app.installed.drawn_release import write_release
 from tests.toy import features_graph, write_toy_bundle, write_two_variants
 
 
-def deployed(tmp_path: Path, bundle_dir: Path) -> Home:
+def deployed(tmp_path: Path, bundle_dir: Path, port: int = 5000) -> Home:
     home = Home(tmp_path / "home")
     program = write_release(home.versions / "1.2.3-aaaa")
-    home.switch_to(home.deploy(program, bundle_dir, 5000))
+    home.switch_to(home.deploy(program, bundle_dir, port))
     return home
 
 

@@ -3,14 +3,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import takewhile
 from pathlib import Path
 
 import psutil
 import pytest
 
+from edge_app.installed.__main__ import NOT_RUNNING, main
+from edge_app.installed.home import Home, replace_file
 from tests.conftest import ROOT
 from tests.edge_app.installed.test_certificate import deployed
+from tests.edge_app.installed.test_processes import Healthy, serving
 from tests.edge_app.web.test_server import free_port
 
 # No account of this machine has it, as a service's user under systemd.
@@ -33,6 +37,71 @@ def test_user_without_a_home_folder_can_serve() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 9
     assert ended.stderr == "Fracture Edge is not installed in /nowhere. Install it from the stick.\n"
+
+
+@pytest.mark.parametrize("port", ["0", "80", "65536", "-1", "http"])
+@pytest.mark.parametrize("word", ["install", "serve"])
+def test_port_that_cannot_be_listened_on_is_told(
+    word: str, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word, f"--port={port}"])
+    assert ended.value.code == 2
+    assert f"expected a number from 1024 to 65535, got {port}" in capsys.readouterr().err
+
+
+def test_app_of_another_user_that_runs_on_is_not_told_to_be_stopped(
+    toy_bundle: Path, tmp_path: Path, free_ports: tuple[int, int]
+) -> None:
+    home = deployed(tmp_path, toy_bundle, port=free_ports[0])
+    with serving(HTTPServer(("127.0.0.1", free_ports[0]), Healthy)):
+        told = said_by(home, "stop", 9)
+    assert "runs on, as another user" in told
+    assert "Stopped; 0 process(es) ended." in said_by(home, "stop", 0)
+
+
+def test_installed_port_that_another_program_took_is_told_with_how_to_change_it(
+    toy_bundle: Path, tmp_path: Path, free_ports: tuple[int, int]
+) -> None:
+    home = deployed(tmp_path, toy_bundle, port=free_ports[0])
+    with serving(HTTPServer(("127.0.0.1", free_ports[0]), BaseHTTPRequestHandler)):
+        told = said_by(home, "serve", 9)
+    assert told == (
+        f"Port {free_ports[0]} is used by another program. End that, or install Fracture Edge again from "
+        "the stick with --port N (Windows: /PORT=N).\n"
+    )
+
+
+def test_command_is_named_by_its_whole_path_where_the_path_does_not_lead_to_it(
+    toy_bundle: Path, tmp_path: Path, free_ports: tuple[int, int]
+) -> None:
+    home = deployed(tmp_path, toy_bundle, port=free_ports[0])
+    told = said_by(home, "status", NOT_RUNNING, PATH="/nowhere")
+    assert f'Start it with: "{home.command}" open' in told
+    replace_file(home.command, b"#!/bin/sh", 0o755)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "fracture-edge").symlink_to(home.command)
+    told = said_by(home, "status", NOT_RUNNING, PATH=str(tmp_path / "bin"))
+    assert "Start it with: fracture-edge open" in told
+
+
+def test_path_that_the_console_has_no_letters_for_is_told_all_the_same(
+    toy_bundle: Path, tmp_path: Path, free_ports: tuple[int, int]
+) -> None:
+    home = deployed(tmp_path / "Łódź", toy_bundle, port=free_ports[0])
+    told = said_by(home, "status", NOT_RUNNING, PYTHONIOENCODING="cp1252")
+    assert r"\u0141ód\u017a" in told
+    assert "Logging error" not in told
+
+
+def said_by(home: Home, word: str, code: int, **environment: str) -> str:
+    """Return what the command says, which ends with an exit code."""
+    command = [sys.executable, "-m", "edge_app.installed", word, "--prefix", str(home.path)]
+    env, pipe, both = {**os.environ, **environment}, subprocess.PIPE, subprocess.STDOUT
+    ended = subprocess.run(command, cwd=ROOT, env=env, stdout=pipe, stderr=both, check=False)
+    told = ended.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+    assert ended.returncode == code, told
+    return told
 
 
 def listening_ports(prefix: Path, *words: str) -> set[int]:

@@ -97,7 +97,7 @@ def test_repaired_upgrade_is_still_rolled_back_to_the_version_before(pc: PC, dam
 def test_folder_that_holds_something_else_is_refused_and_left_alone(pc: PC) -> None:
     pc.home.path.mkdir()
     (pc.home.path / "X-rays").write_text("the clinic's")
-    with pytest.raises(UnfitComputer, match="folder: it also holds X-rays.*Nothing was changed"):
+    with pytest.raises(UnfitComputer, match=r"folder: it also holds X-rays.*Nothing was changed"):
         pc.install("1.0")
     assert [path.name for path in pc.home.path.iterdir()] == ["X-rays"]
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_app.errors import DamagedFiles, ReleaseRefused
+from edge_app.errors import BundleError, DamagedFiles, ReleaseRefused
 from edge_app.installed.release import (
     FACTS,
     SUMS,
@@ -99,6 +99,13 @@ def test_signature_of_another_key_is_refused(tmp_path: Path) -> None:
     (release / SUMS_SIGNATURE).write_bytes(base64.b64encode(other.sign((release / SUMS).read_bytes())))
     with pytest.raises(ReleaseRefused, match="not signed with the key"):
         verify_signer(release, write_public(KEY, tmp_path / "key"))
+
+
+def test_file_that_is_no_key_is_told_rather_than_that_the_release_is_not_signed(tmp_path: Path) -> None:
+    release = write_release(tmp_path / "release")
+    (release / SUMS_SIGNATURE).write_bytes(base64.b64encode(KEY.sign((release / SUMS).read_bytes())))
+    with pytest.raises(BundleError, match=r"not-there.pem cannot be read as an Ed25519 public key"):
+        verify_signer(release, tmp_path / "not-there.pem")
 
 
 def test_missing_signature_is_refused_where_a_key_is_asked_for(tmp_path: Path) -> None:
