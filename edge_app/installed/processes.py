@@ -52,7 +52,7 @@ def stop(home: Home) -> int:
         How many there were.
 
     Raises:
-        InstallError: one is left.
+        InstallError: one is left, or is another user's.
     """
     processes = of(home)
     for process in processes:
@@ -159,3 +159,8 @@ def _signal(process: psutil.Process, kill: bool) -> None:
             process.terminate()
     except psutil.NoSuchProcess:
         pass
+    except psutil.AccessDenied as error:
+        raise InstallError(
+            f"Fracture Edge runs as another user (process {process.pid}). Stop it as that user, or as "
+            "administrator."
+        ) from error

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import takewhile
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from edge_app.installed.__main__ import NOT_RUNNING, main
 from edge_app.installed.home import Home, replace_file
-from tests.conftest import ROOT
+from tests.conftest import ROOT, require
 from tests.edge_app.installed.test_certificate import deployed
 from tests.edge_app.installed.test_processes import Healthy, serving
 from tests.edge_app.web.test_server import free_port
@@ -20,23 +22,49 @@ from tests.edge_app.web.test_server import free_port
 # No account of this machine has it, as a service's user under systemd.
 NOBODY = 61_018
 # Imported as root, since this repository may lie where nobody else reads.
-SERVE = f"""
+AS_NOBODY = f"""
 import os, sys
 import edge_app.__main__
 from edge_app.installed.__main__ import main
 os.setgid({NOBODY})
 os.setuid({NOBODY})
 os.environ.pop("HOME", None)
-sys.exit(main(["serve", "--prefix", "/nowhere"]))
+sys.exit(main(sys.argv[1:]))
 """
+root_alone = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="root alone becomes another user"
+)
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="root alone becomes another user")
+def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command as a user who has nothing."""
+    command = [sys.executable, "-c", AS_NOBODY, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@root_alone
 def test_user_without_a_home_folder_can_serve() -> None:
-    command = [sys.executable, "-c", SERVE]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = as_nobody("serve", "--prefix", "/nowhere")
     assert ended.returncode == 9
     assert ended.stderr == "Fracture Edge is not installed in /nowhere. Install it from the stick.\n"
+
+
+@root_alone
+def test_app_that_another_user_started_cannot_be_stopped() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # pytest's own folders are closed to other users
+        program = Path(folder) / "versions" / "1.2.3" / "sleep"
+        program.parent.mkdir(parents=True)
+        shutil.copy(require("sleep", "coreutils"), program)
+        with subprocess.Popen([program, "600"]) as app:
+            ended = as_nobody("stop", "--prefix", folder)
+            assert app.poll() is None
+            app.kill()
+    assert ended.returncode == 9
+    assert ended.stderr == (
+        f"Fracture Edge runs as another user (process {app.pid}). Stop it as that user, or as "
+        "administrator.\n"
+    )
 
 
 @pytest.mark.parametrize("port", ["0", "80", "65536", "-1", "http"])
