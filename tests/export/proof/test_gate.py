@@ -134,6 +134,24 @@ def test_variant_finds_what_the_model_finds_above_the_stated_sensitivity() -> No
     assert (found.threshold, found.sensitivity) == (pytest.approx(0.2), 1.0)
 
 
+@pytest.mark.parametrize(
+    ("normal", "specificity", "admitted"),
+    [([0.4] * 5 + [0.1] * 5, 0.5, True), ([0.4] * 6 + [0.1] * 3 + [0.01], 0.4, False)],
+)
+def test_variant_is_compared_where_the_model_is_as_sensitive_as_it(
+    normal: list[float], specificity: float, admitted: bool
+) -> None:
+    # The model's threshold, chosen elsewhere, finds eight of ten here and flags none that is normal; where
+    # it finds nine, it flags five of ten. Both variants order as many pairs as it does.
+    fractured = [0.9] * 8 + [0.3, 0.05]
+    judged = gate([*map(answer, fractured), *map(answer, [0.4] * 5 + [0.1] * 5)], "F" * 10 + "N" * 10)
+    assert (judged.reference.sensitivity, judged.reference.specificity) == (0.8, 1.0)
+    found = judged.measure(Recorded(*map(answer, [*fractured, *normal])), "int8")
+    assert (found.sensitivity, found.specificity) == (pytest.approx(0.9), pytest.approx(specificity))
+    assert found.auroc == pytest.approx(judged.reference.auroc)
+    assert judged.admits(found) is admitted
+
+
 def test_unknown_pointing_game_is_no_loss() -> None:
     judged = gate([answer(0.9), answer(0.1)], "FN")
     assert judged.admits(replace(judged.reference, pointing_game=None))
