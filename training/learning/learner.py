@@ -56,7 +56,8 @@ class Learner:
             self._averages = [tf.Variable(variable) for variable in self._variables]
             self.optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=WEIGHT_DECAY)
             self.optimizer.build(model.trainable_variables)
-        self.step = tf.function(self._step)
+        # no tensor decides which way Python goes, and reading the code for that is a fifth of the tracing
+        self.step = tf.function(self._step, autograph=False)
 
     @property
     def variables(self) -> list[Any]:
