@@ -22,7 +22,6 @@ pytestmark = [
 # Without dropout, which differs between workers, and in small steps: differences of rounding must not grow.
 # So few of them leave an average of the weights, and windows of pictures, behind.
 SMALL = ["--dropout", "0", "--learning-rate", "1e-4", "--averaging", "0", "--zoom", "0", "--seed", "2"]
-LITE = ["--model", "efficientnet_lite0", *SMALL]
 
 
 def two_workers(command: list[str], ports: tuple[int, int]) -> list[subprocess.Popen[str]]:
@@ -48,31 +47,25 @@ def losses(run_dir: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def lite(drawn_dataset: Path) -> Training:
-    """Return a training from published weights, which learns in small steps, too."""
-    return Training(drawn_dataset, "imagenet")
-
-
-@pytest.fixture(scope="module")
-def losses_of_one(lite: Training, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+def losses_of_one(drawn: Training, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     run_dir = tmp_path_factory.mktemp("runs") / "one"
-    done = lite.run(run_dir, *LITE)
+    done = drawn.run(run_dir, *SMALL)
     assert done.returncode == 0, done.said
     assert len(losses(run_dir)) == 4
     return losses(run_dir)
 
 
 def test_two_workers_have_the_losses_of_one(
-    losses_of_one: list[float], lite: Training, tmp_path: Path, free_ports: tuple[int, int]
+    losses_of_one: list[float], drawn: Training, tmp_path: Path, free_ports: tuple[int, int]
 ) -> None:
-    workers = two_workers(lite.command(tmp_path / "two", *LITE), free_ports)
+    workers = two_workers(drawn.command(tmp_path / "two", *SMALL), free_ports)
     outputs = [worker.communicate(timeout=900)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outputs
     assert losses(tmp_path / "two") == pytest.approx(losses_of_one, rel=1e-5)
 
 
 def test_two_replicas_in_a_process_have_the_losses_of_one(
-    losses_of_one: list[float], lite: Training, tmp_path: Path
+    losses_of_one: list[float], drawn: Training, tmp_path: Path
 ) -> None:
     script = """
 import sys
@@ -82,7 +75,7 @@ processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.exit(main(sys.argv[1:]))
 """
-    words = lite.options(tmp_path / "two", *LITE, "--strategy", "mirrored")
+    words = drawn.options(tmp_path / "two", *SMALL, "--strategy", "mirrored")
     done = run_apart([sys.executable, "-c", script, *words])
     assert done.returncode == 0, done.stdout + done.stderr
     assert "(2 replicas)" in done.stdout
