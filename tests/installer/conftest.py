@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import pytest
 
-from edge_app.installed.release import FACTS
+from edge_app.installed.release import FACTS, MODEL
 from installer.seal import write_sums
 from tests.installer.account import Account
 from tests.installer.bare import BareSystem, bootstrap, build, require_bare_systems
 from tests.installer.booted import BootedSystem
+from tests.toy import write_toy_bundle
 
 STICK = "/media/stick"
 
@@ -64,6 +65,18 @@ def newer(built: Built) -> Path:
     folder = built.release.with_name("newer")
     copy_release(built.release, folder, version="9.0.0")
     return folder
+
+
+@pytest.fixture(scope="session")
+def quick(built: Built) -> tuple[Path, Path]:
+    """Return the release and a later one with a model that is certified in a moment.
+
+    They are for what is the same with any model.
+    """
+    older, newer = (built.release.with_name(name) for name in ("quick", "quick-newer"))
+    copy_release(built.release, older, write_toy_bundle)
+    copy_release(older, newer, version="9.0.0")
+    return older, newer
 
 
 @pytest.fixture
@@ -121,9 +134,14 @@ def put(system: BareSystem, release: Path, name: str = STICK) -> str:
     return f"{name}/install.sh"
 
 
-def copy_release(release: Path, folder: Path, **facts: object) -> None:
-    """Copy a release that says something else of itself, and is whole."""
+def copy_release(
+    release: Path, folder: Path, write_model: Callable[[Path], object] | None = None, **facts: object
+) -> None:
+    """Copy a release that says something else of itself, or has another model, and is whole."""
     shutil.copytree(release, folder)
+    if write_model is not None:
+        shutil.rmtree(folder / MODEL)
+        write_model(folder / MODEL)
     content = json.loads((folder / FACTS).read_bytes())
     (folder / FACTS).write_text(json.dumps({**content, **facts}))
     write_sums(folder)

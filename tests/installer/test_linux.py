@@ -10,7 +10,6 @@ import pytest
 
 from installer.pack import pack_model
 from installer.recipe import EPOCH_S
-from tests.conftest import DEFAULT_BUNDLE
 from tests.installer.account import Account, end_of
 from tests.installer.bare import BareSystem
 from tests.installer.conftest import Built, put
@@ -21,7 +20,7 @@ NO_OTHER_PYTHON = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere"}
 
 
 def test_installs_serves_upgrades_rolls_back_and_leaves_without_a_trace(
-    make_system: MakeSystem, newer: Path, xray: Path, tmp_path: Path
+    make_system: MakeSystem, newer: Path, xray: Path, toy_bundle: Path, tmp_path: Path
 ) -> None:
     system = make_system()
     before = files_of(system)
@@ -43,7 +42,7 @@ def test_installs_serves_upgrades_rolls_back_and_leaves_without_a_trace(
     expect_own_answer(system, xray, "0002")
     system.done("fracture-edge", "verify")
 
-    model = pack_model(DEFAULT_BUNDLE, tmp_path, EPOCH_S)
+    model = pack_model(toy_bundle, tmp_path, EPOCH_S)
     (system.root / "media" / model.name).write_bytes(model.read_bytes())
     system.done("fracture-edge", "update-model", f"/media/{model.name}")
     expect_own_answer(system, xray, "0003")
@@ -59,9 +58,9 @@ def test_installs_serves_upgrades_rolls_back_and_leaves_without_a_trace(
 
 
 def test_killed_at_random_moments_the_pc_has_the_old_version_or_the_new_one(
-    account: Account, built: Built, newer: Path
+    account: Account, quick: tuple[Path, Path]
 ) -> None:
-    survive_kills(account, built.release, newer, kills=3)
+    survive_kills(account, *quick, kills=3)
 
 
 def test_used_port_is_told_before_anything_is_copied(account: Account, built: Built) -> None:
