@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 
@@ -38,9 +37,6 @@ _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _SIGNATURES = (_JPEG_SIGNATURE, b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"BM")
 # TIFF 6.0: bits of each sample, and what zero looks like.
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-# Frames whose missing parts do not become middle grey: progressive, arithmetic, and both. Compressed data
-# never hold these bytes.
-_OTHER_FRAME = re.compile(rb"\xff[\xc2\xc9\xca]")
 _MIDDLE_GREY = (127, 128)
 _BROKEN = (
     "The picture is broken or incomplete, so nothing in it was judged. "
@@ -258,11 +254,11 @@ def _has_its_last_block(data: bytes, picture: Image.Image) -> bool:
 
     Source:
         libjpeg-turbo, jdhuff.c, decode_mcu: when data run out, the coefficients of every block that is
-        left stay zero. Such a block is middle grey.
+        left stay zero. Such a block is middle grey; in a progressive or arithmetic frame it need not be.
     """
     corner = picture.crop((picture.width - 1, picture.height - 1, picture.width, picture.height))
     is_grey = any(level in _MIDDLE_GREY for level in corner.tobytes())
-    return not is_grey and _OTHER_FRAME.search(data) is None
+    return not is_grey and jpeg.is_sequential(data)
 
 
 def _load(data: bytes) -> Image.Image:

@@ -14,6 +14,7 @@ _SCAN = 0xDA
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 # Frame headers: every SOF but the markers of tables (C4, C8, CC), and that of JPEG-LS.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
+_SEQUENTIAL_FRAMES = (0xC0, 0xC1)
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _TILE_PART = 0xFF90
 _SHORTEST_PART_BYTES = 14
@@ -62,11 +63,23 @@ def size_of(data: bytes) -> FrameSize | None:
     Source:
         ISO/IEC 10918-1, section B.2.2; ISO/IEC 14495-1, annex C.2.2.
     """
-    for code, offset in _markers(data):
-        if code in _FRAMES and len(data) >= offset + 10:
+    for _, offset in _frames(data):
+        if len(data) >= offset + 10:
             bits, rows, columns, components = struct.unpack_from(">BHHB", data, offset + 4)
             return FrameSize(rows, columns, components, bits)
     return None
+
+
+def is_sequential(data: bytes) -> bool:
+    """Tell whether a JPEG picture is baseline or extended sequential, with Huffman coding.
+
+    Args:
+        data: Bytes that start with the picture.
+
+    Source:
+        ISO/IEC 10918-1, table B.1.
+    """
+    return next((code in _SEQUENTIAL_FRAMES for code, _ in _frames(data)), False)
 
 
 def size_of_jpeg_2000(data: bytes) -> FrameSize | None:
@@ -131,6 +144,11 @@ def _markers(data: bytes) -> Iterator[tuple[int, int]]:
         has_length = code not in (_START[1], _END[1], 0x01) and len(data) >= offset + 4
         length = struct.unpack_from(">H", data, offset + 2)[0] if has_length else 0
         marker = _MARKER.search(data, offset + 2 + length)
+
+
+def _frames(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the code and offset of each frame header."""
+    return ((code, offset) for code, offset in _markers(data) if code in _FRAMES)
 
 
 def _tiles(data: bytes) -> Iterator[int]:
