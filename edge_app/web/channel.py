@@ -14,7 +14,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
 from waitress.server import BaseWSGIServer
 from waitress.task import ErrorTask
 from waitress.utilities import BadRequest, RequestEntityTooLarge
@@ -26,6 +26,9 @@ from edge_app.web.security import STRICT_HEADERS
 
 # Of a line between chunks, or what follows the last one; Waitress itself sets no limit.
 MAX_CHUNK_LINE_BYTES = 8 * 1024
+# What follows bounds the work that a client can make with next to nothing: all connections are read in turn.
+MIN_CONTENT_SHARE = 0.9  # of a body in chunks, once it is longer than one line between them may be
+MAX_REQUESTS_AHEAD = 8  # of one connection; browsers wait for each answer
 _TOO_SLOW = "The request did not come within its time, so it was given up. Send it again."
 
 
@@ -47,16 +50,29 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         consumed: int = super().received(data)
         if is_body:
             self._hold(consumed)
-        elif self.headers_finished and not self.empty:
+        elif self.empty:
+            self.error = BadRequest("Lines came that are no request")
+        elif self.headers_finished:
             self._admit()
         if self.error is None:
             return consumed
         self.refuse(self.error)
         return len(data)
 
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the headers; where they tell the body's length in two ways or in none, refuse it."""
+        try:
+            super().parse_header(header_plus)
+        except (ValueError, TransferEncodingNotImplemented) as error:
+            raise ParsingError("The headers are not as HTTP has them") from error
+        # Waitress takes `chunked` away where it understands it.
+        if (self.chunked and "CONTENT_LENGTH" in self.headers) or "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("The headers leave open how long the body is")
+
     def refuse(self, reason: Any) -> None:
         """Give the request up: nothing of it is kept, and nothing is asked for."""
         self.error = reason
+        self.empty = False
         self.expect_continue = False
         self.completed = True
         self._give_back()
@@ -75,12 +91,17 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.error = refusal or self.error
 
     def _hold(self, size_bytes: int) -> None:
-        if self.chunked and _longest_line(self.body_rcv) > MAX_CHUNK_LINE_BYTES:
+        if self.chunked and self._has_absurd_chunks():
             self.error = BadRequest("Chunks are not as HTTP has them")
         elif self._admission.bodies.take(size_bytes):
             self._held_bytes += size_bytes
         else:
             self.error = too_much_at_once()
+
+    def _has_absurd_chunks(self) -> bool:
+        content_bytes = len(self.body_rcv)
+        is_mostly_lines = content_bytes < MIN_CONTENT_SHARE * self.body_bytes_received - MAX_CHUNK_LINE_BYTES
+        return is_mostly_lines or _longest_line(self.body_rcv) > MAX_CHUNK_LINE_BYTES
 
     def _give_back(self) -> None:
         held_bytes, self._held_bytes = self._held_bytes, 0
@@ -160,8 +181,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     ) -> None:
         if tls is not None:
             sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.parser_class = partial(_Parser, admission, address[0])
+        self._new_parser = partial(_Parser, admission, address[0])
         super().__init__(server, sock, address, adj, map=map)
+
+    def parser_class(self, adj: Adjustments) -> _Parser:
+        """Begin to read a request; one too many is refused whatever it asks for, and what follows it."""
+        parser = self._new_parser(adj)
+        if len(self.requests) >= MAX_REQUESTS_AHEAD:
+            parser.refuse(BadRequest("Too many requests came before the first was answered"))
+        return parser
 
     @property
     def last_activity(self) -> float:

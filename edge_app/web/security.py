@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from flask import Flask, Request, Response, request
 
 from edge_app.errors import RequestRefused
 
 _OPEN_TO_LINKS = ("/", "/static/")
+_OWN_SITE = (None, "same-origin", "none")  # none: typed by a person, or a bookmark
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z._-]+))(?::[0-9]*)?", re.IGNORECASE)
 STRICT_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; "
@@ -69,7 +71,7 @@ def check_caller(caller: Caller, hostnames: frozenset[str]) -> None:
     Raises:
         RequestRefused: its `Host` is not this computer, or another web page made it.
     """
-    if _hostname(f"//{caller.host}") not in hostnames:
+    if _hostname(caller.host) not in hostnames:
         raise RequestRefused(
             "Open this page as http://localhost or http://127.0.0.1; other names are refused, unless the "
             "app was started with --name."
@@ -92,7 +94,7 @@ def _caller(incoming: Request) -> Caller:
 
 
 def _is_cross_site(caller: Caller) -> bool:
-    return caller.fetch_site in ("cross-site", "same-site")
+    return caller.fetch_site not in _OWN_SITE
 
 
 def _is_open_to_links(caller: Caller) -> bool:
@@ -100,8 +102,11 @@ def _is_open_to_links(caller: Caller) -> bool:
     return caller.method == "GET" and (caller.path == page or caller.path.startswith(files))
 
 
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _hostname(host: str) -> str | None:
+    """Read the name in a `Host` header: a name or an address, then a port at most.
+
+    Source:
+        RFC 9110, section 7.2.
+    """
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else None

@@ -21,13 +21,18 @@ def post(client: FlaskClient, data: bytes, **headers: str) -> TestResponse:
     return client.post("/predict", data={"file": (io.BytesIO(data), "x.png")}, headers=named)
 
 
-@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "localhost"])
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "LocalHost"])
 def test_names_of_this_computer_are_served(client: FlaskClient, host: str) -> None:
     assert client.get("/health", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.example", "10.0.0.1", "[", ""]
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "127.0.0.1.nip.example", "10.0.0.1", "[", ""),
+        *("evil.example@localhost", "localhost/evil", "localhost?evil", "localhost#evil", "localhost:evil"),
+        *("local\thost", "localhost, evil.example"),
+    ],
 )
 def test_other_names_are_refused(client: FlaskClient, host: str) -> None:
     response = client.get("/health", headers={"Host": host})
@@ -42,6 +47,7 @@ def test_other_names_are_refused(client: FlaskClient, host: str) -> None:
         {"Origin": "http://localhost:8080"},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "cross-site, same-origin"},
     ],
 )
 def test_other_pages_cannot_send_pictures(
