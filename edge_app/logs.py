@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -23,9 +24,23 @@ class _Json(logging.Formatter):
             "source": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            entry["traceback"] = frames_of(record.exc_info[1])
         return json.dumps(entry, ensure_ascii=False)
+
+
+def frames_of(error: BaseException) -> str:
+    """Tell where an error arose and of what kind it is; its words may quote what somebody sent.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The lines of code from the outermost to the one that failed, those of its cause before.
+    """
+    cause = error.__cause__ or error.__context__
+    before = "" if cause is None else f"{frames_of(cause)}\n"
+    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}"
 
 
 def start() -> None:

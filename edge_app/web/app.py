@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from types import TracebackType
 from typing import IO
 
-from flask import Flask, Request
+from flask import Flask, Request, request
 
 from edge_app.arrivals import Arrivals
 from edge_app.imaging.sandbox.wire import Isolation
+from edge_app.logs import frames_of
 from edge_app.predictor import PredictorLike
 from edge_app.settings import Settings
 from edge_app.web.lanes import Lanes
@@ -34,7 +36,16 @@ class MemoryRequest(Request):
 
 
 class _App(Flask):
+    """An app whose log tells neither the address of a result nor the words of an unforeseen error."""
+
     request_class = MemoryRequest
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        frames = "" if exc_info[1] is None else frames_of(exc_info[1])
+        self.logger.error("%s %s failed.\n%s", request.method, request.url_rule, frames)
 
 
 def create_app(

@@ -26,7 +26,7 @@ from edge_app.web.security import STRICT_HEADERS
 
 # Of a line between chunks, or what follows the last one; Waitress itself sets no limit.
 MAX_CHUNK_LINE_BYTES = 8 * 1024
-# What follows bounds the work that a client can make with next to nothing: all connections are read in turn.
+# These two bound the work that a client can make with next to nothing; all connections are read in turn.
 MIN_CONTENT_SHARE = 0.9  # of a body in chunks, once it is longer than one line between them may be
 MAX_REQUESTS_AHEAD = 8  # of one connection; browsers wait for each answer
 _TOO_SLOW = "The request did not come within its time, so it was given up. Send it again."
@@ -100,7 +100,9 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def _has_absurd_chunks(self) -> bool:
         content_bytes = len(self.body_rcv)
-        is_mostly_lines = content_bytes < MIN_CONTENT_SHARE * self.body_bytes_received - MAX_CHUNK_LINE_BYTES
+        is_mostly_lines = (
+            content_bytes < MIN_CONTENT_SHARE * self.body_bytes_received - MAX_CHUNK_LINE_BYTES
+        )
         return is_mostly_lines or _longest_line(self.body_rcv) > MAX_CHUNK_LINE_BYTES
 
     def _give_back(self) -> None:

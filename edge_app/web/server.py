@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from functools import partial
@@ -101,12 +102,31 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         self._next_look_s = 0.0
         super().__init__(app, **options)
 
+    def set_reuse_addr(self) -> None:
+        """Keep the port to this program while it runs, as Waitress asks before it binds."""
+        self.socket.setsockopt(socket.SOL_SOCKET, port_option(socket), 1)
+
     def readable(self) -> bool:
         now_s = time.monotonic()
         if now_s >= self._next_look_s or self._crowd.is_too_large(len(self.active_channels)):
             self._next_look_s = now_s + LOOK_S
             self._crowd.thin_out(list(self.active_channels.values()), now_s)
         return bool(self.accepting and len(self._map) < self.adj.connection_limit)
+
+
+def port_option(system: Any) -> int:
+    """Return the option with which nobody else gets the port.
+
+    Windows lets any program share a port whose owner set `SO_REUSEADDR`. Elsewhere that option only lets
+    the app start again at once, and the other one does not exist.
+
+    Args:
+        system: What names the system's options, as the module `socket` does.
+
+    Source:
+        Microsoft, Windows Sockets 2, Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE.
+    """
+    return int(getattr(system, "SO_EXCLUSIVEADDRUSE", system.SO_REUSEADDR))
 
 
 def _advice(settings: Settings) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -22,7 +23,7 @@ from edge_app.imaging.images import encode_png
 from edge_app.predictor import Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
-from edge_app.web.server import make_server
+from edge_app.web.server import make_server, port_option
 from tests.conftest import ROOT
 from tests.toy import write_toy_bundle
 
@@ -125,6 +126,22 @@ def test_taken_port_is_told_in_one_line(toy_bundle: Path) -> None:
     assert line.count("\n") == 1
     assert "Choose another port with --port, such as " in line
     assert f"(process {os.getpid()}) listens there" in line or not Path("/proc").exists()
+
+
+def test_port_is_shared_with_nobody(toy_predictor: Predictor) -> None:
+    settings = Settings(port=free_port())
+    server = make_server(create_app(settings, toy_predictor), settings)
+    assert server.socket.getsockopt(socket.SOL_SOCKET, port_option(socket))
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match=r"in use|forbidden"):
+            other.bind(("127.0.0.1", settings.port))
+    server.close()
+
+
+def test_windows_own_option_is_taken_where_there_is_one() -> None:
+    assert port_option(SimpleNamespace(SO_REUSEADDR=4, SO_EXCLUSIVEADDRUSE=-5)) == -5
+    assert port_option(SimpleNamespace(SO_REUSEADDR=2)) == 2
 
 
 def test_second_copy_opens_the_page_of_the_first(toy_bundle: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 from edge_app import logs
 from edge_app.errors import SettingsError
 from edge_app.imaging.sandbox.wire import Isolation
-from edge_app.predictor import Predictor
+from edge_app.predictor import Prediction, Predictor
 from edge_app.settings import Settings
 from edge_app.web.app import create_app
+from edge_app.web.store import ResultStore
 
 PATIENT = "Marie^Curie"
 
@@ -68,6 +69,41 @@ def test_health_tells_what_isolation_lacks(toy_predictor: Predictor) -> None:
         "in_force": ["limits: some"],
         "missing": ["files: this kernel has no Landlock"],
     }
+
+
+class FaultyStore(ResultStore):
+    """A store with a fault whose words tell what it holds."""
+
+    def get(self, key: str) -> Prediction:
+        try:
+            raise ValueError(PATIENT)
+        except ValueError as error:
+            raise LookupError(f"{key} of {PATIENT}") from error
+
+
+def test_unforeseen_fault_is_logged_without_words_or_addresses(
+    toy_predictor: Predictor, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = create_app(Settings(), toy_predictor, store=FaultyStore(1, 1)).test_client()
+    assert client.get("/results/a-secret-id/picture.png").status_code == 500
+    assert "GET /results/<key>/picture.png failed." in caplog.text
+    assert 'raise LookupError(f"{key} of {PATIENT}")' in caplog.text
+    assert caplog.text.index("ValueError\n") < caplog.text.index("LookupError\n")
+    assert PATIENT not in caplog.text
+    assert "a-secret-id" not in caplog.text
+
+
+def test_log_file_has_no_words_of_a_fault_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    logs.write_to(tmp_path / "log")
+    try:
+        raise ValueError(PATIENT)
+    except ValueError:
+        logging.getLogger("waitress").exception("It failed.")
+    root.handlers[0].close()
+    entry = json.loads((tmp_path / "log").read_text())
+    assert entry["traceback"].endswith("raise ValueError(PATIENT)\nValueError")
 
 
 def test_log_file_turns_and_is_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
