@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from edge_app.web.channel import MAX_REQUESTS_AHEAD
+from edge_app.web.security import STRICT_HEADERS
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IN_CHUNKS = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -85,3 +86,19 @@ def test_body_in_chunks_of_some_size_is_taken(address: str, white_png: bytes) ->
         f"{address}/predict", data=iter(pieces), headers={"Content-Type": kind}, timeout=60
     )
     assert response.status_code == 200
+
+
+def test_refusal_at_the_headers_is_as_strict(address: str) -> None:
+    reply = requests.get(f"{address}/health", headers={"Host": "evil.example"}, timeout=60)
+    assert reply.status_code == 403
+    assert {name: reply.headers[name] for name in STRICT_HEADERS} == STRICT_HEADERS
+    assert (
+        STRICT_HEADERS.items()
+        >= {
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+        }.items()
+    )
