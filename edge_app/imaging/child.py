@@ -27,7 +27,8 @@ from edge_app.imaging.sandbox.job import Job
 from edge_app.imaging.sandbox.program import MEMORY_BYTES
 
 LIMIT_S = 10.0
-START_LIMIT_S = 30.0
+# A busy PC, as right after it was switched on, may take long; one that cannot start it fails at once.
+START_LIMIT_S = 120.0
 # By which the process' own limit is longer: the app ends it first, and knows why.
 _MARGIN_S = 1.0
 # The program lies in no folder that an isolated Python would look in, so the app's own path goes along.
@@ -44,6 +45,11 @@ _TOO_SLOW = (
 _BROKE_DOWN = (
     "The picture broke the program that reads pictures, so nothing in it was judged. "
     "Copy or export it again from the X-ray system and send that file."
+)
+_DID_NOT_START = "The process that reads pictures did not start. Install the app again."
+_STARTED_TOO_LATE = (
+    "The process that reads pictures did not start within {limit_s:g} seconds: this computer is busy. "
+    "Close other programs, or wait, and send the picture again."
 )
 
 logger = logging.getLogger(__name__)
@@ -70,6 +76,7 @@ class ChildDecoder:
     Args:
         max_pixels: The largest height times width that is decoded.
         limit_s: The longest that one file may take.
+        start_limit_s: The longest that the process may take to start.
         program: What the process runs, as Python code; its arguments are a limit just above `limit_s`, at
             which it ends itself, and the import path.
         hold: Bounds the process from outside, on Windows by a job object; where it raises OSError, the
@@ -83,6 +90,7 @@ class ChildDecoder:
         self,
         max_pixels: int = MAX_PIXELS,
         limit_s: float = LIMIT_S,
+        start_limit_s: float = START_LIMIT_S,
         program: str = PROGRAM,
         hold: Callable[[subprocess.Popen[bytes]], Hold] | None = job_of
         if sys.platform == "win32"
@@ -90,6 +98,7 @@ class ChildDecoder:
     ) -> None:
         self._max_pixels = max_pixels
         self._limit_s = limit_s
+        self._start_limit_s = start_limit_s
         self._program = program
         self._turn = threading.Lock()
         self._watch = threading.Lock()
@@ -187,13 +196,12 @@ class ChildDecoder:
         if self._is_ready:  # it was ended between two pictures, as by a system short of memory
             self._restart()
         try:
-            with self._time_limit(START_LIMIT_S):
+            with self._time_limit(self._start_limit_s):
                 reply, told = self._read_reply()
         except (EOFError, OSError, _Nonsense) as error:
+            message = _STARTED_TOO_LATE if self._is_late else _DID_NOT_START
             self._restart()
-            raise DecoderError(
-                "The process that reads pictures did not start. Install the app again."
-            ) from error
+            raise DecoderError(message.format(limit_s=self._start_limit_s)) from error
         self._isolation = _isolation([*told, *self._outer_level])
         self._is_ready = reply.kind == wire.READY
 

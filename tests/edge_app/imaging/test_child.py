@@ -186,6 +186,13 @@ def test_process_that_does_not_start_is_told(running: Callable[..., ChildDecoder
         running("raise SystemExit(1)")(b"x")
 
 
+def test_process_that_starts_too_slowly_blames_no_installation(
+    running: Callable[..., ChildDecoder],
+) -> None:
+    with pytest.raises(DecoderError, match=r"within 0\.1 seconds: this computer is busy"):
+        running("import time; time.sleep(600)", start_limit_s=0.1)(b"x")
+
+
 ORPHAN = """
 import sys, time
 sys.path.insert(0, {root!r})
