@@ -188,3 +188,11 @@ def test_failure_of_the_model_is_logged_in_one_line(
 def test_refused_picture_is_not_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     assert post(client, b"hello").status_code == 415
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("path", ["/predict", "/studies"])
+def test_plain_form_is_read_only_where_it_is_small(client: FlaskClient, path: str) -> None:
+    kind = "application/x-www-form-urlencoded"
+    assert client.post(path, data=b"a=1&" * 1000, content_type=kind).status_code == 400
+    refused = client.post(path, data=b"a=1&" * 100_000, content_type=kind)
+    assert (refused.status_code, refused.json["error"]) == (413, "image_too_large")
