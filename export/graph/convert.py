@@ -38,7 +38,8 @@ def to_onnx(
         ExportError: the graph holds an operator that is not part of ONNX, or is not valid.
     """
     signature = [tf.TensorSpec(input_shape, tf.float32, name=input_name)]
-    model, _ = tf2onnx.convert.from_function(tf.function(function), input_signature=signature, opset=OPSET)
+    traced = tf.function(function, autograph=False)  # Keras traces its layers without it, too
+    model, _ = tf2onnx.convert.from_function(traced, input_signature=signature, opset=OPSET)
     _check_inputs(model.graph, input_name)
     _rename(model.graph, [value.name for value in model.graph.output], output_names)
     _name_batch(model.graph)
