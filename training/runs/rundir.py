@@ -160,6 +160,7 @@ def _begin(run_dir: Path, config: Mapping[str, Any]) -> None:
     path = run_dir / CONFIG
     if not has_begun(run_dir):
         write_json(path, config)
+        (run_dir / LAST_CHECKPOINT).parent.mkdir(exist_ok=True)
     found = _read_json(path)
     if found is None:
         raise RunError(f"{path} cannot be read. Name a new directory with --out.")
